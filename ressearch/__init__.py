@@ -1,0 +1,3 @@
+"""Finds residual networks that are worth their FLOPs."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,110 @@
+"""`Architecture -> Cost` by integer arithmetic on the graph alone; no torch.
+
+One MAC is one multiply and one add of a convolution or linear layer, for one image at inference; normalisation,
+activation, bias, addition and pooling count zero. A FLOP count is twice the MACs. The CIFAR literature prints MACs
+and calls them FLOPs. Parameters are all learnable ones (scale and shift of a norm in, running statistics out).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+from ressearch.architecture import Architecture
+from ressearch.ops import Activation, Add, Concat, Conv, GlobalPool, Input, Linear, Norm, Op, Pad, Pool, Shape
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What arithmetic predicts of one network, for one image.
+
+    macs: multiply-adds of convolution and linear layers. params: learnable numbers. activations: output elements of
+    convolution and linear layers (the measure of Radosavovic et al. 2020). peak: the most elements that must be in
+    memory at once while the nodes are evaluated in order, each value freed after its last use. depth: the number of
+    convolution and linear layers on the longest path.
+    """
+
+    macs: int
+    params: int
+    activations: int
+    peak: int
+    depth: int
+
+    @property
+    def flops(self) -> int:
+        """Floating point operations: two per MAC."""
+        return 2 * self.macs
+
+
+def cost_of(architecture: Architecture) -> Cost:
+    """The cost of an architecture; exact integers."""
+    per_node = list(_per_node(architecture))
+    return Cost(
+        macs=sum(macs for macs, _, _ in per_node),
+        params=sum(params for _, params, _ in per_node),
+        activations=sum(activations for _, _, activations in per_node),
+        peak=_peak(architecture),
+        depth=_depth(architecture),
+    )
+
+
+def macs_of(architecture: Architecture) -> tuple[int, ...]:
+    """The MACs of each node, in the order of the nodes."""
+    return tuple(macs for macs, _, _ in _per_node(architecture))
+
+
+def _per_node(architecture: Architecture) -> Sequence[tuple[int, int, int]]:
+    shapes = architecture.shapes
+    return [
+        COST_RULES[type(node.op)](node.op, shapes[node.inputs[0]] if node.inputs else (), shape)
+        for node, shape in zip(architecture.nodes, shapes, strict=True)
+    ]
+
+
+def _conv_cost(op: Conv, source: Shape, target: Shape) -> tuple[int, int, int]:
+    weights = op.width * (source[0] // op.groups) * op.kernel**2
+    return weights * target[1] * target[2], weights + op.width * op.bias, prod(target)
+
+
+def _linear_cost(op: Linear, source: Shape, target: Shape) -> tuple[int, int, int]:
+    return source[0] * op.width, source[0] * op.width + op.width, op.width
+
+
+def _free(op: Op, source: Shape, target: Shape) -> tuple[int, int, int]:
+    return 0, 0, 0
+
+
+COST_RULES: dict[type[Op], Callable[[Any, Shape, Shape], tuple[int, int, int]]] = {
+    Input: _free,
+    Conv: _conv_cost,
+    Norm: lambda op, source, target: (0, 2 * source[0], 0),
+    Activation: _free,
+    Pool: _free,
+    GlobalPool: _free,
+    Linear: _linear_cost,
+    Pad: _free,
+    Add: _free,
+    Concat: _free,
+}
+"""Per op: (MACs, parameters, activations) from its settings, the shape of its first input and its output shape."""
+
+
+def _depth(architecture: Architecture) -> int:
+    depths: list[int] = []
+    for node in architecture.nodes:
+        below = max((depths[source] for source in node.inputs), default=0)
+        depths.append(below + isinstance(node.op, Conv | Linear))
+    return depths[-1]
+
+
+def _peak(architecture: Architecture) -> int:
+    sizes = [prod(shape) for shape in architecture.shapes]
+    last_use = {source: at for at, node in enumerate(architecture.nodes) for source in node.inputs}
+    held = peak = 0
+    for position, node in enumerate(architecture.nodes):
+        held += sizes[position]
+        peak = max(peak, held)
+        held -= sum(sizes[source] for source in set(node.inputs) if last_use[source] == position)
+    return peak

@@ -1,0 +1,161 @@
+"""What can go wrong, as a tree of exceptions, and how it is told to a person.
+
+    RessearchError
+    ├── SpaceError          a search space file is wrong; holds every problem found in it
+    ├── SpaceFileError      a search space file cannot be read
+    ├── DecisionError       a decision is missing, or not among what the space permits
+    ├── ArchitectureError   a graph is ill-typed
+    ├── NothingFitsError    no network satisfies what was asked for
+    ├── DataError           a data set is unknown, missing or damaged
+    ├── StoreError          the results store cannot be used, or does not hold what was asked for
+    ├── StudyError          a study cannot start or go on
+    └── TrainingError       a trial failed
+        └── DivergedError   its loss became NaN or infinite
+
+Every error carries a code (stable, so that it can be looked up), says what was wrong and where,
+and, where there is one, the next step. The command line prints `str(error)` and exits with `exit_status`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+class RessearchError(Exception):
+    """Base of all errors of this package.
+
+    `hint` is the next step for the reader; `exit_status` is the command line's exit status:
+    2 invalid input, 3 nothing satisfies the limits, 4 environment or data missing.
+    """
+
+    code: ClassVar[str] = "E900"
+    exit_status: ClassVar[int] = 1
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        text = f"error[{self.code}]: {self.message}"
+        return f"{text}\n  = help: {self.hint}" if self.hint else text
+
+
+@dataclass(frozen=True, order=True)
+class Place:
+    """A position in a text file: 1-based line and column, and the line itself for display."""
+
+    file: str
+    line: int
+    column: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One mistake in a search space file: `path` is its address in the YAML tree."""
+
+    code: str
+    path: str
+    message: str
+    place: Place
+    hint: str | None = None
+
+    def __str__(self) -> str:
+        place, margin = self.place, " " * len(str(self.place.line))
+        subject = f"{self.path}: {self.message}" if self.path else self.message
+        text, column = _window(place)
+        lines = [
+            f"error[{self.code}]: {subject}",
+            f"{margin}--> {place.file}:{place.line}:{place.column}",
+            f"{margin} |",
+            f"{place.line} | {text}",
+            f"{margin} | {' ' * (column - 1)}^",
+        ]
+        if self.hint:
+            lines.append(f"{margin} = help: {self.hint}")
+        return "\n".join(lines)
+
+
+def _window(place: Place, width: int = 120) -> tuple[str, int]:
+    """The part of the line around the column, so that a very long line stays readable."""
+    start = max(0, place.column - 1 - width // 2) if len(place.text) > width else 0
+    text = place.text[start : start + width].replace("\t", " ")
+    return text, place.column - start
+
+
+class SpaceError(RessearchError):
+    """A search space file is wrong. `problems` holds every mistake that was found, in file order."""
+
+    code = "E000"
+    exit_status = 2
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(sorted(problems, key=lambda problem: problem.place))
+        super().__init__("\n\n".join(map(str, self.problems)))
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class SpaceFileError(RessearchError):
+    """A search space file does not exist or cannot be read."""
+
+    code = "E031"
+    exit_status = 2
+
+
+class DecisionError(RessearchError):
+    """A decision is missing, or not among what the search space permits."""
+
+    code = "E100"
+    exit_status = 2
+
+
+class ArchitectureError(RessearchError):
+    """A graph is ill-typed: a shape does not fit, a name is used twice, a node reaches no output."""
+
+    code = "E200"
+    exit_status = 2
+
+
+class NothingFitsError(RessearchError):
+    """No network satisfies the limits or the filter that was asked for."""
+
+    code = "E300"
+    exit_status = 3
+
+
+class DataError(RessearchError):
+    """A data set is unknown, missing, empty, truncated or of the wrong kind."""
+
+    code = "E400"
+    exit_status = 4
+
+
+class StoreError(RessearchError):
+    """The results store cannot be opened, is of another version, or does not hold what was asked for."""
+
+    code = "E500"
+    exit_status = 4
+
+
+class StudyError(RessearchError):
+    """A study cannot start or go on, e.g. because it exists with another search space."""
+
+    code = "E600"
+    exit_status = 2
+
+
+class TrainingError(RessearchError):
+    """A trial failed; the study goes on without it."""
+
+    code = "E700"
+
+
+class DivergedError(TrainingError):
+    """A loss became NaN or infinite."""
+
+    code = "E701"

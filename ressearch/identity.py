@@ -1,0 +1,125 @@
+"""The identity of a graph: a digest of a canonical form, computed before any training.
+
+Two graphs get the same digest if and only if (up to a collision of a 128-bit hash) one becomes the other by renaming
+nodes and reordering the inputs of sums. Reordering a concatenation gives another network, hence another digest.
+
+How. A node is *shared* if it feeds two or more edges; all others are private to their one consumer, and a private
+part is fully described by the expression it forms. So the digest of each node is taken in topological order from its
+operation and the digests of its inputs (sorted where order does not matter), and shared nodes are referred to by a
+*colour*. If no two shared nodes have the same colour, the digest of the output describes the whole graph. That is the
+case for nearly every network and costs one pass.
+
+Otherwise twins exist: shared nodes that compute the same expression and may differ in what they feed. They are told
+apart by colour refinement over their contexts, and what that leaves tied by individualising one node of a tied group
+after another and keeping the smallest certificate. A group member is skipped if its first certificate equals that of
+a member tried before: equal certificates exhibit an automorphism that maps one to the other. (Refinement alone, which
+is what Weisfeiler-Lehman hashes do, would confuse graphs such as two triangles and a hexagon.)
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from hashlib import blake2b
+
+IDENTITY_VERSION = 1
+"""Part of every digest; to be raised whenever the canonical form changes."""
+
+Wiring = Sequence[tuple[str, bool, tuple[int, ...]]]
+"""Per node, in topological order with the output last: label, whether its inputs commute, positions of its inputs."""
+
+_Colours = Mapping[int, bytes]
+
+
+def digest(wiring: Wiring) -> str:
+    """The canonical digest of a graph without dead nodes: 16 hexadecimal digits."""
+    graph = _Wired(wiring)
+    colours = graph.colour_by_expression()
+    if len(set(colours.values())) == len(colours):
+        certificate = [colours[len(wiring) - 1]]
+    else:
+        certificate = graph.smallest_certificate(colours)
+    return _hash([b"ressearch", b"%d" % IDENTITY_VERSION, b"%d" % len(wiring), *certificate])[:16].decode()
+
+
+def _hash(parts: Iterable[bytes]) -> bytes:
+    return blake2b(b"|".join(parts), digest_size=16).digest().hex().encode()
+
+
+class _Wired:
+    def __init__(self, wiring: Wiring) -> None:
+        self.labels = [label.encode() for label, _, _ in wiring]
+        self.commutes = [commutes for _, commutes, _ in wiring]
+        self.inputs = [inputs for _, _, inputs in wiring]
+        fan_out = Counter(source for inputs in self.inputs for source in inputs)
+        output = len(wiring) - 1
+        self.shared = [node for node in range(len(wiring)) if fan_out[node] > 1 or node == output]
+
+    def colour_by_expression(self) -> dict[int, bytes]:
+        expressions = self._expressions({})
+        return {node: expressions[node] for node in self.shared}
+
+    def smallest_certificate(self, colours: _Colours) -> list[bytes]:
+        colours = self._refined(colours)
+        tied = _first_tie(colours)
+        if tied is None:
+            return self._certificate(colours)
+        found: list[list[bytes]] = []
+        tried: list[list[bytes]] = []
+        for node in tied:
+            first = self._first_certificate(_individualised(colours, node))
+            if first not in tried:
+                tried.append(first)
+                found.append(self.smallest_certificate(_individualised(colours, node)))
+        return min(found)
+
+    def _first_certificate(self, colours: _Colours) -> list[bytes]:
+        colours = self._refined(colours)
+        while (tied := _first_tie(colours)) is not None:
+            colours = self._refined(_individualised(colours, tied[0]))
+        return self._certificate(colours)
+
+    def _certificate(self, colours: _Colours) -> list[bytes]:
+        """The graph written down with its shared nodes numbered in the order of their (distinct) colours."""
+        order = sorted(colours, key=colours.__getitem__)
+        expressions = self._expressions({node: b"%d" % number for number, node in enumerate(order)})
+        return [expressions[node] for node in order]
+
+    def _refined(self, colours: _Colours) -> _Colours:
+        """Recolour by expression and contexts until no further group of equal colours splits."""
+        while True:
+            expressions = self._expressions(colours)
+            contexts = self._contexts(colours, expressions)
+            finer = {n: _hash([colours[n], expressions[n], *sorted(contexts[n])]) for n in self.shared}
+            if len(set(finer.values())) == len(set(colours.values())):
+                return finer
+            colours = finer
+
+    def _expressions(self, colours: _Colours) -> list[bytes]:
+        found: list[bytes] = []
+        for label, commutes, inputs in zip(self.labels, self.commutes, self.inputs, strict=True):
+            parts = [colours.get(source) or found[source] for source in inputs]
+            found.append(_hash([label, *(sorted(parts) if commutes else parts)]))
+        return found
+
+    def _contexts(self, colours: _Colours, expressions: Sequence[bytes]) -> list[list[bytes]]:
+        """Per node, one digest per edge that leaves it: which place it holds in the consumer's own context."""
+        contexts: list[list[bytes]] = [[] for _ in self.labels]
+        for node in reversed(range(len(self.labels))):
+            above = colours.get(node) or contexts[node][0]
+            parts = [colours.get(source) or expressions[source] for source in self.inputs[node]]
+            for place, source in enumerate(self.inputs[node]):
+                others = parts[:place] + parts[place + 1 :]
+                where = sorted(others) if self.commutes[node] else [b"%d" % place, *others]
+                contexts[source].append(_hash([above, self.labels[node], *where]))
+        return contexts
+
+
+def _first_tie(colours: _Colours) -> list[int] | None:
+    count = Counter(colours.values())
+    ties = [colour for colour, nodes in count.items() if nodes > 1]
+    return [node for node in colours if colours[node] == min(ties)] if ties else None
+
+
+def _individualised(colours: _Colours, node: int) -> dict[int, bytes]:
+    return {**colours, node: _hash([b"individual", colours[node]])}

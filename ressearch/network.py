@@ -1,0 +1,102 @@
+"""`Architecture -> torch.nn.Module`, from the graph alone. Torch starts here.
+
+The module's parameters carry the names of the graph's nodes (`stages.0.block.1.basic.body.0.conv.weight`), so that a
+state dictionary can be read beside the architecture it belongs to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ressearch.architecture import Architecture
+from ressearch.ops import Activation, Add, Concat, Conv, GlobalPool, Input, Linear, Norm, Op, Pad, Pool, Shape
+
+
+class Network(nn.Module):
+    """The trainable form of an architecture: images (N, C, H, W) to class scores (N, classes).
+
+    Weights are drawn from torch's global generator: He-normal (fan-out) for convolutions, uniform for the linear
+    layer as torch has it, scale 1 and shift 0 for norms. Values are freed after their last use.
+    """
+
+    def __init__(self, architecture: Architecture) -> None:
+        super().__init__()
+        self.architecture = architecture
+        self._steps: list[tuple[Callable[..., Tensor], tuple[int, ...], tuple[int, ...]]] = []
+        last_use = {source: at for at, node in enumerate(architecture.nodes) for source in node.inputs}
+        for position, node in enumerate(architecture.nodes[1:], start=1):
+            shapes = [architecture.shapes[source] for source in node.inputs]
+            layer = LAYERS[type(node.op)](node.op, shapes)
+            if isinstance(layer, nn.Module):
+                _attach(self, node.name, layer)
+            dead = tuple(source for source in set(node.inputs) if last_use[source] == position)
+            self._steps.append((layer, node.inputs, dead))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Class scores (N, classes) of a batch of images (N, C, H, W)."""
+        values: dict[int, Tensor] = {0: images}
+        for position, (layer, inputs, dead) in enumerate(self._steps, start=1):
+            values[position] = layer(*(values[source] for source in inputs))
+            for source in dead:
+                del values[source]
+        return values[len(self._steps)]
+
+
+def _attach(root: nn.Module, name: str, layer: nn.Module) -> None:
+    *scopes, last = name.split(".")
+    for scope in scopes:
+        if scope not in root._modules:
+            root.add_module(scope, nn.Module())
+        root = root.get_submodule(scope)
+    root.add_module(last, layer)
+
+
+def _conv(op: Conv, shapes: list[Shape]) -> nn.Module:
+    layer = nn.Conv2d(
+        shapes[0][0], op.width, op.kernel, op.stride, (op.kernel - 1) // 2, groups=op.groups, bias=op.bias
+    )
+    nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
+    return layer
+
+
+def _activation(op: Activation, shapes: list[Shape]) -> Callable[[Tensor], Tensor]:
+    functions: dict[str, Callable[[Tensor], Tensor]] = {"relu": F.relu, "silu": F.silu, "gelu": F.gelu}
+    return functions[op.kind]
+
+
+def _pool(op: Pool, shapes: list[Shape]) -> nn.Module:
+    padding = (op.kernel - 1) // 2
+    if op.kind == "max":
+        return nn.MaxPool2d(op.kernel, op.stride, padding)
+    return nn.AvgPool2d(op.kernel, op.stride, padding, count_include_pad=False)
+
+
+def _pad(op: Pad, shapes: list[Shape]) -> Callable[[Tensor], Tensor]:
+    extra = op.width - shapes[0][0]
+    return lambda x: F.pad(x[:, :, :: op.stride, :: op.stride], (0, 0, 0, 0, 0, extra))
+
+
+def _add(op: Add, shapes: list[Shape]) -> Callable[..., Tensor]:
+    return lambda first, *others: sum(others, first)
+
+
+LAYERS: dict[type[Op], Callable[[Any, list[Shape]], Callable[..., Tensor]]] = {
+    Input: lambda op, shapes: lambda images: images,
+    Conv: _conv,
+    Norm: lambda op, shapes: nn.BatchNorm2d(shapes[0][0]),
+    Activation: _activation,
+    Pool: _pool,
+    GlobalPool: lambda op, shapes: lambda x: x.mean(dim=(2, 3)),
+    Linear: lambda op, shapes: nn.Linear(shapes[0][0], op.width),
+    Pad: _pad,
+    Add: _add,
+    Concat: lambda op, shapes: lambda *inputs: torch.cat(inputs, dim=1),
+}
+"""Per op: the layer (a module, or a function where there is nothing to learn) from its settings and input shapes."""

@@ -1,0 +1,155 @@
+"""Open decisions: what may be chosen, under which address, and who chooses.
+
+`decode` asks a *chooser* for each open decision that it meets and never learns who answers: a random generator, an
+Optuna trial, Hypothesis, a stored dictionary.
+"""
+
+from __future__ import annotations
+
+import difflib
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from math import exp, log
+from typing import Any
+
+from ressearch.errors import DecisionError
+
+Decisions = Mapping[str, Any]
+"""Path of a choice -> the value chosen: what Optuna calls `trial.params`."""
+
+
+@dataclass(frozen=True)
+class Categorical:
+    """One of some values (words, numbers or truth values)."""
+
+    values: tuple[str | int | float | bool, ...]
+
+    def __contains__(self, value: object) -> bool:
+        return any(value == option and type(value) is type(option) for option in self.values)
+
+    def __str__(self) -> str:
+        return ", ".join(map(str, self.values))
+
+
+@dataclass(frozen=True)
+class Integer:
+    """A whole number from `low` to `high`, both included, in steps; `log` draws orders of magnitude evenly."""
+
+    low: int
+    high: int
+    step: int = 1
+    log: bool = False
+
+    def __contains__(self, value: object) -> bool:
+        return type(value) is int and self.low <= value <= self.high and (value - self.low) % self.step == 0
+
+    def __str__(self) -> str:
+        return f"{self.low} to {self.high}" + (f" in steps of {self.step}" if self.step > 1 else "")
+
+
+@dataclass(frozen=True)
+class Real:
+    """A real number from `low` to `high`; `log` draws orders of magnitude evenly."""
+
+    low: float
+    high: float
+    log: bool = False
+
+    def __contains__(self, value: object) -> bool:
+        return isinstance(value, int | float) and not isinstance(value, bool) and self.low <= value <= self.high
+
+    def __str__(self) -> str:
+        return f"{self.low:g} to {self.high:g}"
+
+
+Domain = Categorical | Integer | Real
+
+
+@dataclass(frozen=True)
+class Choice:
+    """An open decision: its address (`stages.1.block.0.cell.one_of`) and what may be chosen."""
+
+    path: str
+    domain: Domain
+
+
+Choose = Callable[[Choice], Any]
+"""A chooser: gives a member of the choice's domain."""
+
+
+def at_random(generator: random.Random) -> Choose:
+    """A chooser that draws each decision uniformly (in the logarithm where the choice says `log`)."""
+
+    def choose(choice: Choice) -> Any:
+        return _DRAWS[type(choice.domain)](choice.domain, generator)
+
+    return choose
+
+
+def _draw_integer(domain: Integer, generator: random.Random) -> int:
+    if domain.log:
+        return min(domain.high, int(exp(generator.uniform(log(domain.low), log(domain.high + 1)))))
+    return generator.randrange(domain.low, domain.high + 1, domain.step)
+
+
+def _draw_real(domain: Real, generator: random.Random) -> float:
+    if domain.log:
+        return min(domain.high, max(domain.low, exp(generator.uniform(log(domain.low), log(domain.high)))))
+    return generator.uniform(domain.low, domain.high)
+
+
+_DRAWS: dict[type, Callable[[Any, random.Random], Any]] = {
+    Categorical: lambda domain, generator: generator.choice(domain.values),
+    Integer: _draw_integer,
+    Real: _draw_real,
+}
+
+
+def as_stored(decisions: Decisions) -> Choose:
+    """A chooser that answers from a complete set of decisions. It raises DecisionError where one is missing."""
+
+    def choose(choice: Choice) -> Any:
+        if choice.path not in decisions:
+            raise DecisionError(f"no decision for {choice.path}", hint=f"choose one of: {choice.domain}")
+        return decisions[choice.path]
+
+    return choose
+
+
+class BySuffix:
+    """A chooser for baselines: each key addresses all choices whose path ends in it; the longest key wins.
+
+    `one_of: basic` decides every `one_of`; `stages.2.block.0.cell.one_of: nested` just one. It raises DecisionError
+    for a choice that no key addresses; `unused` names the keys that addressed none.
+    """
+
+    def __init__(self, wanted: Mapping[str, Any]) -> None:
+        self.wanted = dict(wanted)
+        self.seen: list[str] = []
+        self._used: set[str] = set()
+
+    def __call__(self, choice: Choice) -> Any:
+        """The value of the longest key that the choice's path ends in."""
+        self.seen.append(choice.path)
+        dotted = f".{choice.path}"
+        keys = [key for key in self.wanted if dotted.endswith(f".{key}")]
+        if not keys:
+            raise DecisionError(f"leaves {choice.path} open", hint=f"choose one of: {choice.domain}")
+        key = max(keys, key=len)
+        self._used.add(key)
+        return self.wanted[key]
+
+    def unused(self) -> dict[str, str | None]:
+        """Keys that addressed no choice, each with the nearest address that exists."""
+        return {key: nearest(key, self._addresses()) for key in self.wanted if key not in self._used}
+
+    def _addresses(self) -> list[str]:
+        parts = [path.split(".") for path in self.seen]
+        return sorted({".".join(part[start:]) for part in parts for start in range(len(part))})
+
+
+def nearest(word: str, known: list[str]) -> str | None:
+    """The known word that is most like `word`, if one is like it at all."""
+    matches = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
+    return matches[0] if matches else None

@@ -1,0 +1,109 @@
+"""What holds between the rules of a grammar: every name is known, and every recursion ends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
+
+import networkx as nx
+
+from ressearch.space.choices import nearest
+from ressearch.space.grammar import Block, Grammar, OneOf, Ratio, Rule, Stage, Stages, Use, Var, children
+
+if TYPE_CHECKING:
+    from ressearch.space.reader import Reader
+
+Depths = Mapping[str, int]
+"""Rule -> how many times it is open around the block at hand."""
+
+
+def check(grammar: Grammar, reader: Reader) -> None:
+    """Report unknown blocks and variables, and recursions that never end."""
+    if not _names_known(grammar, reader):
+        return
+    cycle = _unbounded(grammar.rules)
+    if cycle:
+        rule = grammar.rules[cycle[0]]
+        message = f"recursion without a bound: {' -> '.join([*cycle, cycle[0]])}"
+        reader.report("E013", f"blocks.{rule.name}", rule.place, message, f"give {rule.name!r} a max_depth, e.g. 2")
+        return
+    for rule in grammar.rules.values():
+        if not fits(rule.block, grammar.rules, {rule.name: 1}):
+            message = f"every way through {rule.name!r} needs more nesting than its max_depth allows"
+            reader.report(
+                "E013", f"blocks.{rule.name}", rule.place, message, "give it a one_of with a branch that ends"
+            )
+
+
+def fits(block: Block, rules: Mapping[str, Rule], depths: Depths) -> bool:
+    """Whether some way to complete the block keeps every rule within its max_depth."""
+    if isinstance(block, Use):
+        deeper = opened(rules[block.rule], depths)
+        return deeper is not None and fits(rules[block.rule].block, rules, deeper)
+    quantifier = any if isinstance(block, OneOf) else all
+    return quantifier(fits(child, rules, depths) for child in children(block))
+
+
+def opened(rule: Rule, depths: Depths) -> Depths | None:
+    """The depths inside one more use of a rule, or None if its max_depth forbids it."""
+    if rule.max_depth is None:
+        return depths
+    depth = depths.get(rule.name, 0) + 1
+    return {**depths, rule.name: depth} if depth <= rule.max_depth else None
+
+
+def blocks_in(block: Block) -> Iterator[Block]:
+    """The block and all blocks inside it, without following `use`."""
+    yield block
+    for child in children(block):
+        yield from blocks_in(child)
+
+
+def _roots(grammar: Grammar) -> list[tuple[str, Block]]:
+    stages: tuple[Stage | Stages, ...] = grammar.stages if isinstance(grammar.stages, tuple) else (grammar.stages,)
+    named = [(f"stages.{i}.block", stage.block) for i, stage in enumerate(stages)]
+    return [("stem", grammar.stem), *named, *((f"blocks.{r.name}", r.block) for r in grammar.rules.values())]
+
+
+def _names_known(grammar: Grammar, reader: Reader) -> bool:
+    fine = True
+    for path, root in _roots(grammar):
+        for block in blocks_in(root):
+            if isinstance(block, Use) and block.rule not in grammar.rules:
+                match = nearest(block.rule, list(grammar.rules))
+                hint = f"did you mean {match!r}?" if match else f"known blocks: {', '.join(grammar.rules)}"
+                reader.report("E010", path, block.place, f"there is no block {block.rule!r}", hint)
+                fine = False
+            fine &= _vars_known(grammar, reader, path, block)
+    return fine and _stage_vars_known(grammar, reader)
+
+
+def _vars_known(grammar: Grammar, reader: Reader, path: str, block: Any) -> bool:
+    settings = [getattr(block, field.name) for field in fields(block)]
+    settings += [setting.ratio for setting in settings if isinstance(setting, Ratio)]
+    unknown = [s.name for s in settings if isinstance(s, Var) and s.name not in grammar.vars]
+    for name in unknown:
+        match = nearest(name, list(grammar.vars))
+        hint = f"did you mean {match!r}?" if match else "name it under 'vars:'"
+        place = block.place if isinstance(block, Block) else grammar.place
+        reader.report("E014", path, place, f"there is no variable {name!r}", hint)
+    return not unknown
+
+
+def _stage_vars_known(grammar: Grammar, reader: Reader) -> bool:
+    stages: tuple[Any, ...] = grammar.stages if isinstance(grammar.stages, tuple) else (grammar.stages,)
+    return not [i for i, stage in enumerate(stages) if not _vars_known(grammar, reader, f"stages.{i}", stage)]
+
+
+def _unbounded(rules: Mapping[str, Rule]) -> list[str]:
+    """A cycle of rules that use each other, none of which has a max_depth; empty if there is none."""
+    graph: nx.DiGraph[str] = nx.DiGraph()
+    for rule in rules.values():
+        used = [block.rule for block in blocks_in(rule.block) if isinstance(block, Use)]
+        if rule.max_depth is None:
+            graph.add_edges_from((rule.name, name) for name in used if rules[name].max_depth is None)
+    try:
+        return [str(edge[0]) for edge in nx.find_cycle(graph)]
+    except nx.NetworkXNoCycle:
+        return []

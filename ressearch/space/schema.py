@@ -1,0 +1,390 @@
+"""The keys of a search space file: located values to a `Grammar`, every mistake of the file in one answer."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import fields
+from functools import cache
+from importlib import resources
+from types import MappingProxyType
+from typing import Any
+
+from ressearch.errors import SpaceError
+from ressearch.space import rules
+from ressearch.space.grammar import (
+    OPERATIONS,
+    Baseline,
+    Block,
+    Dense,
+    Grammar,
+    Limit,
+    OneOf,
+    OpBlock,
+    Order,
+    Ratio,
+    Repeat,
+    Residual,
+    Rule,
+    Seq,
+    Setting,
+    Shortcut,
+    Stage,
+    Stages,
+    StrideAt,
+    Tie,
+    Use,
+    Width,
+)
+from ressearch.space.reader import Parse, Reader, kind_of, number, positive, setting, string, truth, whole, word
+from ressearch.space.source import Mapping, Scalar, Value, parse, plain
+from ressearch.trial import Fidelity, Recipe
+
+TOP = (
+    "version", "name", "input", "stem", "vars", "stages", "blocks", "baselines", "limits", "task", "train", "search",
+)  # fmt: skip
+_NO_INPUT: tuple[tuple[int, ...], int] = ((1, 1, 1), 2)
+LIMITED = ("macs", "params", "activations", "depth")
+ACTIVATIONS = ("relu", "silu", "gelu", "none")
+
+
+def read_grammar(text: str, file: str) -> Grammar:
+    """The grammar that a file describes. Raises SpaceError with every problem found."""
+    reader = Reader()
+    grammar = reader.attempt(_grammar, parse(text, file), "")
+    if grammar is None or reader.problems:
+        raise SpaceError(reader.problems)
+    return grammar
+
+
+@cache
+def standard_rules() -> MappingProxyType[str, Rule]:
+    """The blocks that every file may use, read from `standard.yaml` beside this module."""
+    text = resources.files("ressearch.space").joinpath("standard.yaml").read_text(encoding="utf-8")
+    reader = Reader()
+    found = reader.attempt(_rules, parse(text, "standard.yaml"), "blocks")
+    if found is None or reader.problems:
+        raise SpaceError(reader.problems)
+    return MappingProxyType(found)
+
+
+def _grammar(reader: Reader, value: Value, path: str) -> Grammar:
+    top = reader.fields(value, path, TOP, ["version", "name", "input", "stages"])
+    _version(reader, top.entries["version"], "version")
+    shape, classes = reader.optional(top, "input", path, _input, _NO_INPUT)
+    grammar = Grammar(
+        name=reader.optional(top, "name", path, _name, "unnamed"),
+        input_shape=shape,
+        classes=classes,
+        stem=reader.optional(top, "stem", path, _block, Seq((), top.place)),
+        stages=reader.optional(top, "stages", path, _stages, ()),
+        rules={**standard_rules(), **reader.optional(top, "blocks", path, _rules, {})},
+        place=top.place,
+        vars=reader.optional(top, "vars", path, _vars, {}),
+        baselines=reader.optional(top, "baselines", path, _baselines, ()),
+        limits=reader.optional(top, "limits", path, _limits, {}),
+        dataset=reader.optional(top, "task", path, _task, None),
+        recipe=Recipe(**_train(reader, top, Recipe)),
+        fidelity=Fidelity(**_train(reader, top, Fidelity)),
+        search=reader.optional(top, "search", path, _search, {}),
+    )
+    rules.check(grammar, reader)
+    return grammar
+
+
+def _version(reader: Reader, value: Value, path: str) -> None:
+    if plain(value) != 1:
+        reader.report("E005", path, value.place, f"expected 1, the language version, got {kind_of(value)}")
+
+
+def _name(reader: Reader, value: Value, path: str) -> str:
+    name = string(reader, value, path)
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
+        reader.refuse("E005", path, value.place, f"expected letters, digits, '.', '_' and '-', got {name!r}")
+    return name
+
+
+def _input(reader: Reader, value: Value, path: str) -> tuple[tuple[int, ...], int]:
+    entries = reader.fields(value, path, ["shape", "classes"], ["shape", "classes"]).entries
+    shape = reader.sequence(entries["shape"], f"{path}.shape")
+    sizes = [reader.attempt(whole(), item, f"{path}.shape.{i}") for i, item in enumerate(shape.items)]
+    classes = reader.attempt(whole(2), entries["classes"], f"{path}.classes")
+    if len(sizes) != 3:
+        message = f"expected [channels, height, width], got {len(sizes)} numbers"
+        reader.refuse("E005", f"{path}.shape", shape.place, message)
+    return tuple(size or 1 for size in sizes), classes or 2
+
+
+# Stages
+
+
+def _stages(reader: Reader, value: Value, path: str) -> tuple[Stage, ...] | Stages:
+    if isinstance(value, Mapping):
+        return _stages_once(reader, value, path)
+    found = []
+    for i, item in enumerate(reader.sequence(value, path).items):
+        found.append(reader.attempt(_stage(default_stride=2 if i else 1), item, f"{path}.{i}"))
+    return tuple(stage for stage in found if stage is not None)
+
+
+def _stage(default_stride: int) -> Parse[Stage]:
+    def parse(reader: Reader, value: Value, path: str) -> Stage:
+        stage = reader.fields(value, path, ["width", "stride", "depth", "block"], ["width", "block"])
+        return Stage(
+            width=_required(reader, stage, "width", path, setting(whole())),
+            block=_required(reader, stage, "block", path, _block),
+            stride=reader.optional(stage, "stride", path, whole(), default_stride),
+            depth=reader.optional(stage, "depth", path, setting(whole()), 1),
+        )
+
+    return parse
+
+
+def _stages_once(reader: Reader, value: Mapping, path: str) -> Stages:
+    reader.fields(value, path, ["repeat", "width", "depth", "block"], ["repeat", "width", "block"])
+    width_path = f"{path}.width"
+    width = reader.fields(value.entries["width"], width_path, ["start", "factor"], ["start"])
+    return Stages(
+        count=_required(reader, value, "repeat", path, setting(whole())),
+        start=_required(reader, width, "start", width_path, setting(whole())),
+        factor=reader.optional(width, "factor", width_path, setting(positive), 2),
+        block=_required(reader, value, "block", path, _block),
+        depth=reader.optional(value, "depth", path, setting(whole()), 1),
+    )
+
+
+def _required(reader: Reader, mapping: Mapping, key: str, path: str, parse: Parse[Any]) -> Any:
+    return parse(reader, mapping.entries[key], f"{path}.{key}")
+
+
+# Blocks
+
+
+def _block(reader: Reader, value: Value, path: str) -> Block:
+    mapping = reader.mapping(value, path)
+    kinds = [key for key in BLOCKS if key in mapping.entries]
+    if len(kinds) != 1:
+        found = f"has {' and '.join(kinds)}" if kinds else "has none of them"
+        message = f"a block is exactly one of {', '.join(BLOCKS)}; this {found}"
+        reader.refuse("E016", path, mapping.place, message)
+    return BLOCKS[kinds[0]](reader, mapping, path)
+
+
+def _op(reader: Reader, value: Mapping, path: str) -> OpBlock:
+    reader.fields(value, path, ["op", "width", "stride", "groups", "norm", "act"])
+    return OpBlock(
+        op=_required(reader, value, "op", path, setting(word(OPERATIONS, "E012", "an operation"))),
+        place=value.place,
+        width=reader.optional(value, "width", path, _width, None),
+        stride=reader.optional(value, "stride", path, whole(), None),
+        groups=reader.optional(value, "groups", path, setting(whole()), 1),
+        norm=reader.optional(value, "norm", path, truth, True),
+        act=reader.optional(value, "act", path, word(ACTIVATIONS, "E011", "an activation"), "relu"),
+    )
+
+
+def _width(reader: Reader, value: Value, path: str) -> Width:
+    if isinstance(value, Mapping) and "ratio" in value.entries:
+        ratio = reader.fields(value, path, ["ratio"])
+        return Ratio(_required(reader, ratio, "ratio", path, setting(positive)))
+    return setting(whole())(reader, value, path)
+
+
+def _seq(reader: Reader, value: Mapping, path: str) -> Seq:
+    reader.fields(value, path, ["seq"])
+    return _items(reader, value.entries["seq"], f"{path}.seq")
+
+
+def _items(reader: Reader, value: Value, path: str) -> Seq:
+    items = reader.sequence(value, path).items
+    found = [reader.attempt(_block, item, f"{path}.{i}") for i, item in enumerate(items)]
+    return Seq(tuple(block for block in found if block is not None), value.place)
+
+
+def _residual(reader: Reader, value: Mapping, path: str) -> Residual:
+    reader.fields(value, path, ["residual", "body"], ["body"])
+    path_in = f"{path}.residual"
+    options = reader.fields(value.entries["residual"], path_in, ["shortcut", "order", "stride_at"])
+    return Residual(
+        body=_required(reader, value, "body", path, _items),
+        place=value.place,
+        shortcut=reader.optional(
+            options, "shortcut", path_in, setting(word(Shortcut, "E015", "a shortcut")), "identity"
+        ),
+        order=reader.optional(options, "order", path_in, _order, None),
+        stride_at=reader.optional(options, "stride_at", path_in, setting(word(StrideAt, "E011", "a place")), None),
+    )
+
+
+def _shortcut(reader: Reader, value: Value, path: str) -> Setting[str]:
+    return setting(word(Shortcut, "E015", "a shortcut"))(reader, value, path)
+
+
+def _order(reader: Reader, value: Value, path: str) -> Setting[str]:
+    return setting(word(Order, "E011", "an order"))(reader, value, path)
+
+
+def _dense(reader: Reader, value: Mapping, path: str) -> Dense:
+    reader.fields(value, path, ["dense", "body"], ["body"])
+    path_in = f"{path}.dense"
+    options = reader.fields(
+        value.entries["dense"], path_in, ["layers", "growth", "order", "transition"], ["layers", "growth"]
+    )
+    return Dense(
+        body=_required(reader, value, "body", path, _items),
+        place=value.place,
+        layers=_required(reader, options, "layers", path_in, setting(whole())),
+        growth=_required(reader, options, "growth", path_in, setting(whole())),
+        order=reader.optional(options, "order", path_in, _order, "pre"),
+        transition=reader.optional(options, "transition", path_in, truth, True),
+    )
+
+
+def _repeat(reader: Reader, value: Mapping, path: str) -> Repeat:
+    reader.fields(value, path, ["repeat", "block"], ["block"])
+    count = _required(reader, value, "repeat", path, setting(whole()))
+    return Repeat(count, _required(reader, value, "block", path, _block), value.place)
+
+
+def _one_of(reader: Reader, value: Mapping, path: str) -> OneOf:
+    reader.fields(value, path, ["one_of"])
+    branches = reader.mapping(value.entries["one_of"], f"{path}.one_of")
+    if not branches.entries:
+        reader.refuse("E005", f"{path}.one_of", branches.place, "expected at least one named block")
+    found = {}
+    for name, item in branches.entries.items():
+        _rule_name(reader, branches, name, f"{path}.one_of")
+        block = reader.attempt(_block, item, f"{path}.one_of.{name}")
+        if block is not None:
+            found[name] = block
+    return OneOf(found, value.place)
+
+
+def _use(reader: Reader, value: Mapping, path: str) -> Use:
+    reader.fields(value, path, ["use"])
+    return Use(string(reader, value.entries["use"], f"{path}.use"), value.entries["use"].place)
+
+
+BLOCKS: dict[str, Callable[[Reader, Mapping, str], Block]] = {
+    "op": _op,
+    "seq": _seq,
+    "residual": _residual,
+    "dense": _dense,
+    "repeat": _repeat,
+    "one_of": _one_of,
+    "use": _use,
+}
+"""Each kind of block by the key that makes it one."""
+
+
+def _rules(reader: Reader, value: Value, path: str) -> dict[str, Rule]:
+    found = {}
+    mapping = reader.mapping(value, path)
+    for name, item in mapping.entries.items():
+        _rule_name(reader, mapping, name, path)
+        rule = reader.attempt(_rule(name), item, f"{path}.{name}")
+        if rule is not None:
+            found[name] = rule
+    return found
+
+
+def _rule_name(reader: Reader, mapping: Mapping, name: str, path: str) -> None:
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_-]*", name):
+        place = mapping.key_places[name]
+        reader.report("E005", path, place, f"a block's name starts with a letter and has no dots, got {name!r}")
+
+
+def _rule(name: str) -> Parse[Rule]:
+    def parse(reader: Reader, value: Value, path: str) -> Rule:
+        mapping = reader.mapping(value, path)
+        own = {"max_depth", "tie"}
+        rest = {key: item for key, item in mapping.entries.items() if key not in own}
+        return Rule(
+            name=name,
+            block=_block(reader, Mapping(rest, mapping.key_places, mapping.place, mapping.size), path),
+            place=mapping.place,
+            max_depth=reader.optional(mapping, "max_depth", path, whole(), None),
+            tie=reader.optional(mapping, "tie", path, word(Tie, "E011", "a way to tie"), "none"),  # type: ignore[arg-type]
+        )
+
+    return parse
+
+
+# Variables, baselines, limits, and the defaults of a study
+
+
+def _vars(reader: Reader, value: Value, path: str) -> dict[str, Any]:
+    mapping = reader.mapping(value, path)
+    found = {}
+    for name, item in mapping.entries.items():
+        found[name] = reader.attempt(setting(_any_literal), item, f"{path}.{name}")
+    return {name: item for name, item in found.items() if item is not None}
+
+
+def _any_literal(reader: Reader, value: Value, path: str) -> Any:
+    if not isinstance(value, Scalar) or value.value is None:
+        reader.refuse("E005", path, value.place, f"expected a word, a number or a choice, got {kind_of(value)}")
+    return value.value
+
+
+def _baselines(reader: Reader, value: Value, path: str) -> tuple[Baseline, ...]:
+    found = []
+    for name, item in reader.mapping(value, path).entries.items():
+        entries = reader.mapping(item, f"{path}.{name}").entries
+        wanted = {key: _any_literal(reader, entry, f"{path}.{name}.{key}") for key, entry in entries.items()}
+        found.append(Baseline(name, wanted, item.place))
+    return tuple(found)
+
+
+def _limits(reader: Reader, value: Value, path: str) -> dict[str, Limit]:
+    mapping = reader.fields(value, path, LIMITED)
+    return {
+        key: reader.attempt(_limit, item, f"{path}.{key}") or Limit(None, None)
+        for key, item in mapping.entries.items()
+        if key in LIMITED
+    }
+
+
+def _limit(reader: Reader, value: Value, path: str) -> Limit:
+    bounds = reader.fields(value, path, ["min", "max"])
+    low = reader.optional(bounds, "min", path, _quantity, None)
+    high = reader.optional(bounds, "max", path, _quantity, None)
+    if low is not None and high is not None and low > high:
+        reader.refuse("E007", path, value.place, f"min {low} is above max {high}", f"write min: {high}, max: {low}")
+    return Limit(low, high)
+
+
+def _quantity(reader: Reader, value: Value, path: str) -> int | None:
+    text = str(plain(value))
+    match = re.fullmatch(r"([0-9]{1,15}(?:\.[0-9]{1,9})?)([kMG]?)", text)
+    if not match:
+        reader.refuse("E005", path, value.place, f"expected a number such as 150M (suffixes k, M, G), got {text!r}")
+    return round(float(match[1]) * {"": 1, "k": 10**3, "M": 10**6, "G": 10**9}[match[2]])
+
+
+def _task(reader: Reader, value: Value, path: str) -> str | None:
+    task = reader.fields(value, path, ["dataset"], ["dataset"])
+    return reader.optional(task, "dataset", path, string, "")
+
+
+def _train(reader: Reader, top: Mapping, record: type[Any]) -> dict[str, Any]:
+    """The fields of one record that `train:` sets; each is tried alone, so that its message has its place."""
+    if "train" not in top.entries or not isinstance(top.entries["train"], Mapping):
+        return {}
+    train = reader.fields(top.entries["train"], "train", [f.name for r in (Recipe, Fidelity) for f in fields(r)])
+    found = {}
+    for f in fields(record):
+        parse: Parse[Any] = whole() if f.type == "int" else number
+        value = reader.optional(train, f.name, "train", parse, f.default)
+        try:
+            record(**{f.name: value})
+            found[f.name] = value
+        except ValueError as error:
+            reader.report("E005", f"train.{f.name}", train.entries[f.name].place, str(error))
+    return found
+
+
+def _search(reader: Reader, value: Value, path: str) -> dict[str, int]:
+    known = {"trials": whole(), "workers": whole(), "seed": whole(0)}
+    mapping = reader.fields(value, path, known)
+    return {key: reader.optional(mapping, key, path, known[key], 1) for key in known if key in mapping.entries}
