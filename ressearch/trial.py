@@ -77,6 +77,37 @@ class Measurement:
         _require(self, "seconds", self.seconds >= 0, "at least 0")
 
 
+@dataclass(frozen=True)
+class MeasurementKey:
+    """What makes two measurements the same measurement: at most one is accepted per key."""
+
+    architecture_id: str
+    recipe_digest: str
+    fidelity: Fidelity
+    seed: int
+
+
+@dataclass(frozen=True)
+class Study:
+    """All trials of one space, data set, recipe and fidelity, as it is told to the store.
+
+    data_source: the data set's name or directory as the user gave it. recipe_digest: `Recipe.digest` with the data.
+    seed: of the proposals and of every training. versions: of the packages that measured, by name.
+    """
+
+    name: str
+    space_name: str
+    space_text: str
+    space_digest: str
+    data_source: str
+    data_checksum: str
+    recipe: Recipe
+    recipe_digest: str
+    fidelity: Fidelity
+    seed: int
+    versions: Mapping[str, str]
+
+
 class TrialState(StrEnum):
     """A trial is running until it is complete (it has a measurement) or failed (it has an error)."""
 

@@ -13,8 +13,7 @@ not treated twice (He et al. 2016b share it between body and projection).
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from types import MappingProxyType
+from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
 
 from ressearch.architecture import Architecture, Node, alive
@@ -73,7 +72,7 @@ class Context:
     order: str = "post"
     stride_at: str = "spatial"
     closed: bool = True
-    depths: Depths = MappingProxyType({})
+    depths: Depths = field(default_factory=dict)
 
     def at(self, step: str, **changes: Any) -> Context:
         """The context of a part of this block."""

@@ -1,0 +1,258 @@
+"""The command line: one function per verb. The only room that prints or exits.
+
+Data goes to stdout, everything else to stderr. Each verb imports what it needs when it runs, so that help and
+questions to the store start without torch and ray.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+import click
+
+from ressearch import __version__
+from ressearch.errors import RessearchError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from ressearch.search.study import Progress
+    from ressearch.view import Standing
+
+INTERRUPTED = 130
+FAILED_TRIALS = 5
+PLAIN_WIDTH = 110
+
+store_option = click.option(
+    "--store",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=Path("runs/ressearch.db"),
+    show_default=True,
+    envvar="RESSEARCH_STORE",
+    help="Results store, an SQLite file.",
+)
+
+
+def format_option(*formats: str) -> Callable[[Any], Any]:
+    """`-f`, how data is written to stdout; the first format is the default."""
+    return click.option("-f", "--format", "form", type=click.Choice(formats), default=formats[0], show_default=True)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="ressearch")
+def cli() -> None:
+    """Find residual networks that are worth their FLOPs.
+
+    Write a search space in YAML, search it, and ask the results store which networks are best.
+    """
+
+
+@cli.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--data", "source", help="Data set by name (digits), or a directory of IDX files.")
+@click.option("--trials", type=click.IntRange(1), help="Trials of the study in total.")
+@click.option("--workers", type=click.IntRange(1), help="Trials that run at once.  [default: number of cores]")
+@click.option("--seed", type=click.IntRange(0), help="Seed of the proposals and of every training.")
+@click.option("--name", help="Name of the study; an existing one goes on.  [default: the file's name:]")
+@store_option
+def search(
+    file: Path,
+    source: str | None,
+    trials: int | None,
+    workers: int | None,
+    seed: int | None,
+    name: str | None,
+    store: Path,
+) -> None:
+    """Search the space in FILE: train networks, baselines first, and remember what they measure.
+
+    What FILE says under task: and search: holds where a flag is not given. The same command with the same --name goes
+    on with a study that was interrupted, up to --trials.
+    """
+    from ressearch.space import SearchSpace
+
+    space = SearchSpace.load(file)
+    defaults = space.grammar.search
+    source = source or space.grammar.dataset
+    if source is None:
+        raise click.UsageError("no data set: give --data, or write task: {dataset: ...} in the file")
+    trials = trials or defaults.get("trials", 24)
+    workers = workers or defaults.get("workers", os.cpu_count() or 1)
+    seed = defaults.get("seed", 0) if seed is None else seed
+    name = name or space.name
+
+    from ressearch.search import Interrupted, run_study
+
+    try:
+        with _live() as watch:
+            last = run_study(
+                space, source=source, store=store, name=name, trials=trials, workers=workers, seed=seed, watch=watch
+            )
+    except Interrupted as interruption:
+        again = _command_to_resume(file, source, trials, workers, seed, name, store)
+        click.echo(f"\ninterrupted; every finished trial is kept. To go on:\n  {again}", err=True)
+        sys.exit(128 + interruption.signal)
+    _report_end(last, name, store)
+
+
+def _report_end(last: Progress, name: str, store: Path) -> None:
+    from ressearch.view import progress_line
+
+    click.echo(f"study {name}: {progress_line(last)}", err=True)
+    if last.exhausted:
+        click.echo("the space holds no further network within its limits", err=True)
+    option = "" if store == Path("runs/ressearch.db") else f" --store {store}"
+    click.echo(f"see the answer with: ressearch best {name}{option}", err=True)
+    if last.failed:
+        click.echo(f"{last.failed} trial(s) failed; their errors: ressearch best {name}{option} --failed", err=True)
+        sys.exit(FAILED_TRIALS)
+
+
+def _command_to_resume(file: Path, source: str, trials: int, workers: int, seed: int, name: str, store: Path) -> str:
+    import shlex
+
+    words = ["ressearch", "search", str(file), "--data", source, "--trials", str(trials), "--workers", str(workers)]
+    words += ["--seed", str(seed), "--name", name, "--store", str(store)]
+    return shlex.join(words)
+
+
+@contextmanager
+def _live() -> Iterator[Callable[[Progress], None]]:
+    """A view of the progress on stderr: redrawn on a terminal, a line per finished trial elsewhere."""
+    from rich.live import Live
+
+    from ressearch.view import progress_line, progress_view
+
+    console = _console(sys.stderr)
+    if console.is_terminal:
+        with Live(console=console, refresh_per_second=4) as live:
+            yield lambda progress: live.update(progress_view(progress))
+        return
+    ended = [0]
+
+    def watch(progress: Progress) -> None:
+        if progress.done + progress.failed > ended[0]:
+            ended[0] = progress.done + progress.failed
+            click.echo(progress_line(progress), err=True)
+
+    yield watch
+
+
+@cli.command()
+@click.argument("study", required=False)
+@click.option("--min-accuracy", type=click.FloatRange(0, 1), help="Floor of the ranking by accuracy per FLOP.")
+@click.option("--limit", type=click.IntRange(1), default=10, show_default=True, help="Rows of the ranking.")
+@click.option("--failed", is_flag=True, help="List the failed trials with their errors instead.")
+@format_option("table", "json", "csv")
+@store_option
+def best(study: str | None, min_accuracy: float | None, limit: int, failed: bool, form: str, store: Path) -> None:
+    """Print the Pareto front of STUDY and its ranking by accuracy per FLOP.
+
+    STUDY is the one begun last if none is named. The ranking holds networks of at least --min-accuracy (a number in
+    [0, 1]; by default the accuracy of the study's cheapest baseline), since without a floor the emptiest network wins.
+    """
+    from ressearch.store import Store
+    from ressearch.view import standing
+
+    opened = Store.open(store)
+    study_id, record = opened.study(study)
+    if failed:
+        _print_failures(opened.trials(study_id))
+        return
+    found = standing(record, opened.results(study_id), opened.counts(study_id), min_accuracy)
+    BEST_FORMATS[form](found, limit)
+
+
+def _best_table(found: Standing, limit: int) -> None:
+    from ressearch.view import standing_page
+
+    _console(sys.stdout).print(standing_page(found, limit))
+
+
+def _best_json(found: Standing, limit: int) -> None:
+    from ressearch.view import record_of
+
+    page = {
+        "study": found.study.name,
+        "floor": {"accuracy": found.floor.accuracy, "source": found.floor.source},
+        "front": [record_of(found, position) for position in found.front],
+        "ranking": [record_of(found, position) for position in found.ranking[:limit]],
+    }
+    click.echo(json.dumps(page, indent=2))
+
+
+def _best_csv(found: Standing, limit: int) -> None:
+    """Every finished network, one a line; rank is empty below the floor."""
+    from ressearch.view import percent, record_of
+
+    click.echo(f"floor: accuracy >= {percent(found.floor.accuracy)} ({found.floor.source})", err=True)
+    records = [record_of(found, position) for position in range(len(found.results))]
+    if records:
+        writer = csv.DictWriter(sys.stdout, records[0].keys(), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(records)
+
+
+BEST_FORMATS: dict[str, Callable[[Standing, int], None]] = {"table": _best_table, "json": _best_json, "csv": _best_csv}
+
+
+def _print_failures(trials: list[Any]) -> None:
+    for trial in trials:
+        if trial.error is not None:
+            click.echo(f"trial {trial.number}, architecture {trial.architecture_id}:\n{trial.error.rstrip()}\n")
+
+
+@cli.command()
+@click.argument("id")
+@format_option("table", "json")
+@store_option
+def show(id: str, form: str, store: Path) -> None:
+    """Print the architecture whose id begins with ID, its cost and its trials."""
+    from dataclasses import asdict
+
+    from ressearch.store import Store
+    from ressearch.view import architecture_page
+
+    opened = Store.open(store)
+    architecture, cost = opened.architecture(id)
+    history = opened.history(architecture.id)
+    if form == "table":
+        _console(sys.stdout).print(architecture_page(architecture, cost, history))
+        return
+    page = {
+        "id": architecture.id,
+        "cost": {**asdict(cost), "flops": cost.flops},
+        "architecture": json.loads(architecture.to_json()),
+        "trials": [{"study": study, **asdict(trial)} for study, trial in history],
+    }
+    click.echo(json.dumps(page, indent=2))
+
+
+def _console(stream: TextIO) -> Console:
+    """A console as wide as the terminal, or wide enough for every table where there is none."""
+    from rich.console import Console
+
+    width = None if stream.isatty() else PLAIN_WIDTH
+    return Console(file=stream, width=width, highlight=False, markup=False)
+
+
+def main() -> None:
+    """The `ressearch` command: runs a verb; prints our errors as they are and exits with their status."""
+    try:
+        cli(standalone_mode=True)
+    except RessearchError as error:
+        click.echo(str(error), err=True)
+        sys.exit(error.exit_status)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        # The reader of our output went away (`| head`); nothing is left to say to it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)

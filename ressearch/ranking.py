@@ -1,0 +1,41 @@
+"""Which networks are worth their FLOPs: Pareto front and accuracy per FLOP. Numbers in, numbers out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+Point = tuple[float, int]
+"""(accuracy, MACs): the first is to be high, the second low."""
+
+
+def pareto_front(points: Sequence[Point]) -> list[int]:
+    """Positions of the points that no other dominates, by rising MACs.
+
+    A point dominates another if it is at least as accurate with at most as many MACs, and better in one of the two.
+    Equal points do not dominate each other: all of them are in the front or none.
+    """
+    best: float | None = None
+    front: list[int] = []
+    for position in sorted(range(len(points)), key=lambda i: (points[i][1], -points[i][0], i)):
+        accuracy = points[position][0]
+        if best is None or accuracy > best:
+            best = accuracy
+            front.append(position)
+        elif points[position] == points[front[-1]]:
+            front.append(position)
+    return front
+
+
+def accuracy_per_mflop(point: Point) -> float:
+    """Accuracy (in [0, 1]) by million FLOPs; one MAC is two FLOPs."""
+    accuracy, macs = point
+    return accuracy / (2 * macs / 1e6)
+
+
+def by_efficiency(points: Sequence[Point], floor: float) -> list[int]:
+    """Positions of the points with at least the floor's accuracy, the most accuracy per FLOP first.
+
+    Without a floor the emptiest network wins: accuracy cannot grow in proportion to FLOPs.
+    """
+    able = [i for i, (accuracy, _) in enumerate(points) if accuracy >= floor]
+    return sorted(able, key=lambda i: (-accuracy_per_mflop(points[i]), i))

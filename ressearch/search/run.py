@@ -1,0 +1,48 @@
+"""A study from beginning to end: data, store, books, workers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from ressearch.data import load_search_data
+from ressearch.errors import StudyError
+from ressearch.search.distribute import Watch, distribute
+from ressearch.search.study import Progress, StudyBooks, describe_study
+from ressearch.space import SearchSpace
+from ressearch.store import Store
+
+
+def run_study(
+    space: SearchSpace, *, source: str, store: Path, name: str, trials: int, workers: int, seed: int, watch: Watch
+) -> Progress:
+    """Begin the study `name`, or go on with it, until it has so many trials; how it ended.
+
+    source: data set by name, or a directory. watch: is called with the progress after each change.
+    Raises DataError, StoreError or StudyError before anything is trained, and Interrupted on SIGINT and SIGTERM.
+    """
+    data = load_search_data(source)
+    study = describe_study(space, data, name=name, source=source, seed=seed)
+    with _sole_driver(store, name):
+        opened = Store.create(store)
+        try:
+            books = StudyBooks(space, data, opened, study, trials)
+            distribute(books, source, workers, watch)
+            return books.progress()
+        finally:
+            opened.close()
+
+
+@contextmanager
+def _sole_driver(store: Path, name: str) -> Iterator[None]:
+    """Refuses a second process that drives the same study; the lock ends with the process, however it ends."""
+    store.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(f"{store}.{name}.lock", timeout=0):
+            yield
+    except Timeout as error:
+        hint = "wait for it, or give this one another --name"
+        raise StudyError(f"another process is driving the study {name!r}", hint=hint) from error

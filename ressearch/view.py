@@ -1,0 +1,184 @@
+"""Results, networks and progress as things that `rich` can print. Nothing here prints."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from ressearch.architecture import Architecture
+from ressearch.cost import Cost
+from ressearch.ranking import accuracy_per_mflop, by_efficiency, pareto_front
+from ressearch.store import Result
+from ressearch.trial import Study, Trial, TrialState
+
+if TYPE_CHECKING:
+    from ressearch.search.study import Progress
+
+
+@dataclass(frozen=True)
+class Floor:
+    """The accuracy from which networks are ranked by accuracy per FLOP, and where it comes from."""
+
+    accuracy: float
+    source: str
+
+
+@dataclass(frozen=True)
+class Standing:
+    """The results of a study: `front` and `ranking` are positions in `results`."""
+
+    study: Study
+    results: Sequence[Result]
+    counts: dict[TrialState, int]
+    floor: Floor
+    front: Sequence[int]
+    ranking: Sequence[int]
+
+
+def standing(
+    study: Study, results: Sequence[Result], counts: dict[TrialState, int], min_accuracy: float | None
+) -> Standing:
+    """Front and ranking of a study; the floor is `min_accuracy` or else the cheapest baseline's accuracy."""
+    points = [(result.accuracy, result.macs) for result in results]
+    floor = _floor(results, min_accuracy)
+    return Standing(study, results, counts, floor, pareto_front(points), by_efficiency(points, floor.accuracy))
+
+
+def _floor(results: Sequence[Result], min_accuracy: float | None) -> Floor:
+    if min_accuracy is not None:
+        return Floor(min_accuracy, "--min-accuracy")
+    baselines = [result for result in results if result.baseline is not None]
+    if not baselines:
+        return Floor(0.0, "none: no baseline was measured")
+    cheapest = min(baselines, key=lambda result: result.macs)
+    return Floor(cheapest.accuracy, f"baseline {cheapest.baseline}")
+
+
+def record_of(standing: Standing, position: int) -> dict[str, Any]:
+    """One network of a standing as plain values; accuracy in [0, 1], FLOPs are twice the MACs."""
+    result = standing.results[position]
+    return {
+        "id": result.id,
+        "accuracy": result.accuracy,
+        "macs": result.macs,
+        "flops": 2 * result.macs,
+        "params": result.params,
+        "depth": result.depth,
+        "accuracy_per_mflop": round(accuracy_per_mflop((result.accuracy, result.macs)), 6),
+        "baseline": result.baseline,
+        "trial": result.number,
+        "on_front": position in standing.front,
+        "rank": standing.ranking.index(position) + 1 if position in standing.ranking else None,
+    }
+
+
+def standing_page(standing: Standing, limit: int) -> RenderableType:
+    """Front and ranking for people."""
+    floor = f"accuracy >= {percent(standing.floor.accuracy)} ({standing.floor.source})"
+    return Group(
+        Text(_headline(standing)),
+        Text("\nPareto front: no network here is both more accurate and cheaper than another"),
+        _results_table(standing, standing.front),
+        Text(f"Accuracy per FLOP, among the {len(standing.ranking)} networks with {floor}"),
+        _results_table(standing, standing.ranking[:limit]),
+    )
+
+
+def _headline(standing: Standing) -> str:
+    study, counts = standing.study, standing.counts
+    return (
+        f"study {study.name}: {study.data_source}, {study.fidelity.epochs} epochs on "
+        f"{study.fidelity.data_fraction:.0%} of the training images; {counts[TrialState.COMPLETE]} trials complete, "
+        f"{counts[TrialState.FAILED]} failed, {counts[TrialState.RUNNING]} open"
+    )
+
+
+def _results_table(standing: Standing, positions: Iterable[int]) -> Table:
+    table = _table("id", "accuracy", "MFLOPs", "params", "depth", "acc/MFLOP", left=("id",))
+    table.add_column("", no_wrap=True)
+    for position in positions:
+        result = standing.results[position]
+        table.add_row(
+            result.id,
+            percent(result.accuracy),
+            f"{2 * result.macs / 1e6:.3f}",
+            f"{result.params:,}",
+            str(result.depth),
+            f"{accuracy_per_mflop((result.accuracy, result.macs)):.3f}",
+            f"baseline {result.baseline}" if result.baseline else "",
+        )
+    return table
+
+
+def architecture_page(architecture: Architecture, cost: Cost, history: Sequence[tuple[str, Trial]]) -> RenderableType:
+    """One network for people: cost, trials, and every node of its graph."""
+    facts = (
+        f"architecture {architecture.id}: {len(architecture)} nodes, depth {cost.depth}\n"
+        f"{cost.flops:,} FLOPs ({cost.macs:,} MACs), {cost.params:,} parameters, "
+        f"{cost.activations:,} activations, {cost.peak:,} at once\n"
+    )
+    return Group(Text(facts), _history_table(history), Text(str(architecture), no_wrap=True, overflow="ignore"))
+
+
+def _history_table(history: Sequence[tuple[str, Trial]]) -> Table:
+    table = _table("study", "trial", "state", "seed", "accuracy", "loss", "seconds", left=("study", "state"))
+    table.add_column("", overflow="fold")
+    for study, trial in history:
+        m = trial.measurement
+        measured = (percent(m.accuracy), f"{m.loss:.3f}", f"{m.seconds:.1f}") if m else ("", "", "")
+        table.add_row(study, str(trial.number), trial.state.value, str(trial.seed), *measured, _remark(trial))
+    return table
+
+
+def _remark(trial: Trial) -> str:
+    if trial.error:
+        return trial.error.strip().rsplit("\n", 1)[-1]
+    if trial.baseline:
+        return f"baseline {trial.baseline}"
+    return "known from the store" if trial.reused else ""
+
+
+def _table(*columns: str, left: Sequence[str]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in columns:
+        table.add_column(column, justify="left" if column in left else "right", no_wrap=True)
+    return table
+
+
+def percent(accuracy: float) -> str:
+    """An accuracy in [0, 1] as a percentage."""
+    return f"{100 * accuracy:.2f} %"
+
+
+def progress_line(progress: Progress) -> str:
+    """How far a study is, in one line."""
+    parts = [f"{progress.done + progress.failed}/{progress.total} done", f"{progress.running} running"]
+    if progress.failed:
+        parts.append(f"{progress.failed} failed")
+    if progress.reused:
+        parts.append(f"{progress.reused} known before")
+    parts.append(f"front {progress.front}")
+    if progress.best:
+        parts.append(f"best {percent(progress.best[0])} ({progress.best[1]})")
+    if progress.seconds_left is not None:
+        parts.append(f"{_clock(progress.seconds_left)} left")
+    return ", ".join(parts)
+
+
+def progress_view(progress: Progress) -> RenderableType:
+    """How far a study is, with a bar."""
+    bar = ProgressBar(total=progress.total, completed=progress.done + progress.failed, width=60)
+    return Group(bar, Text(progress_line(progress)))
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
