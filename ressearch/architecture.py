@@ -11,13 +11,14 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
-
-import networkx as nx
+from typing import TYPE_CHECKING, Any
 
 from ressearch import identity
 from ressearch.errors import ArchitectureError
 from ressearch.ops import OPS, Add, Input, Op, Shape, describe, label_of, name_of, output_shape, settings_of
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 JSON_FORMAT = 1
 
@@ -63,6 +64,8 @@ class Architecture:
     @cached_property
     def graph(self) -> nx.MultiDiGraph[int, dict[str, Any], dict[str, Any]]:
         """The same graph for networkx, frozen: nodes are positions with `name`, `op`, `shape`; edges have `place`."""
+        import networkx as nx  # a third of the start-up time of a question to the store, and seldom used
+
         graph: nx.MultiDiGraph[int, dict[str, Any], dict[str, Any]] = nx.MultiDiGraph()
         for position, node in enumerate(self.nodes):
             graph.add_node(position, name=node.name, op=node.op, shape=self.shapes[position])
