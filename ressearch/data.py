@@ -27,8 +27,9 @@ BUNDLED = ("digits",)
 
 IDX_FILES = "train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte, t10k-labels-idx1-ubyte"
 SPLIT_SEED = 20_240_229
-VALIDATION_SHARE = {"digits": 400, "idx": 5_000}
-DIGITS_TEST = 300
+DIGITS_VALIDATION, DIGITS_TEST = 400, 300
+IDX_VALIDATION = 5_000
+"""Or a fifth of the training images, if that is less."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,9 @@ def load_search_data(source: str) -> SearchData:
     """
     train, _ = _parts(source)
     order = np.random.default_rng(SPLIT_SEED).permutation(len(train))
-    held = VALIDATION_SHARE.get(source, min(VALIDATION_SHARE["idx"], len(train) // 5))
+    held = DIGITS_VALIDATION if source == "digits" else min(IDX_VALIDATION, len(train) // 5)
+    if not held:
+        raise DataError(f"{source}: {len(train)} training images are too few to hold a fifth back for validation")
     validation, rest = order[:held], order[held:]
     classes = int(train.labels.max()) + 1
     return SearchData(_name(source), _select(train, rest), _select(train, validation), classes)
@@ -103,6 +106,13 @@ def _parts(source: str) -> tuple[Part, Part]:
     """The data set's (training and validation, test) parts."""
     if source == "digits":
         return _digits()
+    try:
+        return _directory(source)
+    except OSError as error:
+        raise DataError(f"{source}: cannot be read: {error.strerror}") from error
+
+
+def _directory(source: str) -> tuple[Part, Part]:
     directory = Path(source)
     if not directory.exists():
         hint = f"use one of the bundled data sets ({', '.join(BUNDLED)}) or a directory of IDX files"

@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import (
+    URL,
     CheckConstraint,
     Column,
     Connection,
@@ -165,22 +166,29 @@ class Store:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StoreError(f"cannot make the directory {path.parent}: {error.strerror}") from error
-        fresh = not path.is_file() or path.stat().st_size == 0
-        store = cls._checked(path, fresh=fresh)
-        if fresh:
-            with store._write() as connection:
-                metadata.create_all(connection)
-                connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
-                connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        if path.is_file() and not _is_empty(path):
+            return cls._checked(path)
+        store = cls(_engine(path, fresh=True))
+        with store._closed_on_error(), store._write() as connection:
+            metadata.create_all(connection)
+            connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
+            connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA_VERSION}")
         return store
 
     @classmethod
-    def _checked(cls, path: Path, fresh: bool = False) -> Store:
-        engine = _engine(path, fresh)
-        if not fresh:
-            with _translated(path):
-                _require_ours(engine, path)
-        return cls(engine)
+    def _checked(cls, path: Path) -> Store:
+        store = cls(_engine(path))
+        with store._closed_on_error(), store._read() as connection:
+            _require_ours(connection, path)
+        return store
+
+    @contextmanager
+    def _closed_on_error(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Give the file back."""
@@ -305,7 +313,7 @@ class Store:
             raise StoreError("an empty id", hint="`ressearch best` lists ids")
         begins = func.substr(architectures.c.id, 1, len(prefix)) == prefix
         with self._read() as connection:
-            rows = connection.execute(select(architectures).where(begins).limit(6)).all()
+            rows = connection.execute(select(architectures).where(begins).order_by(architectures.c.id).limit(6)).all()
         if not rows:
             raise StoreError(
                 f"no architecture has an id that begins with {prefix!r}", hint="`ressearch best` lists ids"
@@ -329,12 +337,13 @@ class Store:
 
     @contextmanager
     def _write(self) -> Iterator[Connection]:
-        with _translated(self._engine.url.database), self._engine.begin() as connection:
+        writer = self._engine.execution_options(writes=True)
+        with _translated(self._engine.url.database), writer.begin() as connection:
             yield connection
 
 
-def _engine(path: Path, fresh: bool) -> Engine:
-    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": BUSY_SECONDS})
+def _engine(path: Path, fresh: bool = False) -> Engine:
+    engine = create_engine(URL.create("sqlite", database=str(path)), connect_args={"timeout": BUSY_SECONDS})
 
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, record: Any) -> None:
@@ -346,15 +355,24 @@ def _engine(path: Path, fresh: bool) -> Engine:
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN")
+        # a writer waits for its turn here; one that reads first could find later that another has written since
+        writes = connection.get_execution_options().get("writes", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
     return engine
 
 
-def _require_ours(engine: Engine, path: Path) -> None:
-    with engine.connect() as connection:
-        owner = connection.exec_driver_sql("PRAGMA application_id").scalar_one()
-        version = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
+def _is_empty(path: Path) -> bool:
+    """Whether a file holds nothing, e.g. because the program that was making a store of it was killed."""
+    store = Store(_engine(path))
+    with closing(store), store._read() as connection:
+        facts = ("PRAGMA application_id", "PRAGMA user_version", "SELECT count(*) FROM sqlite_master")
+        return not any(connection.exec_driver_sql(fact).scalar_one() for fact in facts)
+
+
+def _require_ours(connection: Connection, path: Path) -> None:
+    owner = connection.exec_driver_sql("PRAGMA application_id").scalar_one()
+    version = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
     if owner != APPLICATION_ID:
         raise StoreError(f"{path} is an SQLite database, but not a results store", hint="give another --store")
     if version > SCHEMA_VERSION:

@@ -35,8 +35,12 @@ class Recipe:
         _require(self, "warmup", 0 <= self.warmup < 1, "in [0, 1)")
 
     def digest(self, data_checksum: str) -> str:
-        """Identity of the recipe together with the data it is applied to: 16 hexadecimal digits."""
-        settings = json.dumps({**asdict(self), "data": data_checksum}, sort_keys=True)
+        """Identity of the recipe together with the data it is applied to: 16 hexadecimal digits.
+
+        Equal recipes have equal digests: an lr of 1 is an lr of 1.0.
+        """
+        numbers = {name: value if name == "batch_size" else float(value) for name, value in asdict(self).items()}
+        settings = json.dumps({**numbers, "data": data_checksum}, sort_keys=True)
         return sha256(settings.encode()).hexdigest()[:16]
 
 

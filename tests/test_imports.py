@@ -1,0 +1,93 @@
+"""Who may know whom: a room imports only from rooms before it, and starting a question is light."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import ressearch
+
+PACKAGE = Path(ressearch.__file__).parent
+
+ROOMS = [
+    "errors", "ops", "identity", "architecture", "cost", "trial", "space", "network", "data", "training",
+    "store", "ranking", "search", "view", "cli",
+]  # fmt: skip
+"""In the order in which data flows; the order of imports."""
+
+HEAVY = {
+    "ray": {"search"},
+    "optuna": {"search"},
+    "torch": {"network", "data", "training", "search"},
+    "sqlalchemy": {"store"},
+}
+"""Packages that only some rooms may import."""
+
+
+def room_of(file: Path) -> str:
+    return file.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imported(file: Path, *, typing: bool) -> set[str]:
+    """Modules that a file imports, anywhere in it; those for annotations alone only if asked for."""
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    skipped = set()
+    if not typing:
+        for node in ast.walk(tree):
+            if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+                skipped |= {id(inner) for inner in ast.walk(node)}
+    found = set()
+    for node in ast.walk(tree):
+        if id(node) in skipped:
+            continue
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {f"{node.module}.{alias.name}" for alias in node.names} | {node.module}
+    return found
+
+
+FILES = sorted(file for file in PACKAGE.rglob("*.py") if file != PACKAGE / "__init__.py")
+
+
+def test_every_room_has_its_place() -> None:
+    assert {room_of(file) for file in FILES} == set(ROOMS)
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(PACKAGE)))
+def test_a_room_imports_only_from_rooms_before_it(file: Path) -> None:
+    own = ROOMS.index(room_of(file))
+    known = {name.split(".")[1] for name in imported(file, typing=True) if name.startswith("ressearch.")}
+    for room in known & set(ROOMS):
+        assert ROOMS.index(room) <= own, f"{room_of(file)} imports {room}"
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(PACKAGE)))
+def test_heavy_packages_stay_in_their_rooms(file: Path) -> None:
+    packages = {name.split(".")[0] for name in imported(file, typing=False)}
+    for package, rooms in HEAVY.items():
+        assert package not in packages or room_of(file) in rooms
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(PACKAGE)))
+def test_files_stay_readable(file: Path) -> None:
+    assert len(file.read_text(encoding="utf-8").splitlines()) <= 500
+
+
+@pytest.mark.parametrize(
+    ("module", "absent"),
+    [
+        ("ressearch.cli", ["torch", "ray", "optuna", "sqlalchemy", "rich.live", "networkx"]),
+        ("ressearch.view", ["torch", "ray", "optuna", "networkx"]),
+        ("ressearch.space", ["torch", "ray", "optuna", "sqlalchemy"]),
+        ("ressearch.cost", ["torch", "networkx", "numpy"]),
+    ],
+)
+def test_starting_is_light(module: str, absent: list[str]) -> None:
+    script = f"import sys, {module}; print(*[name for name in {absent} if name in sys.modules])"
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == ""

@@ -1,0 +1,162 @@
+"""The books of a study, without workers: order, resuming, reuse, failures, and what may not go on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ressearch.data import SearchData, load_search_data
+from ressearch.errors import StudyError
+from ressearch.search.study import Job, StudyBooks, describe_study
+from ressearch.space import SearchSpace
+from ressearch.store import Store
+from ressearch.trial import Measurement, Origin, TrialState
+from tests.test_propose import SMALL
+
+
+@pytest.fixture(scope="module")
+def digits() -> SearchData:
+    return load_search_data("digits")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    opened = Store.create(tmp_path / "results.db")
+    yield opened
+    opened.close()
+
+
+def measured(job: Job) -> Measurement:
+    """A table instead of training: accuracy rises with the parameters."""
+    accuracy = len(job.architecture) / (len(job.architecture) + 10)
+    return Measurement(accuracy, 1.0, 1.0, 0.1, 100.0, 1, "cpu")
+
+
+def books_of(
+    space: SearchSpace, digits: SearchData, store: Store, trials: int, name: str = "study", seed: int = 0
+) -> StudyBooks:
+    study = describe_study(space, digits, name=name, source="digits", seed=seed)
+    return StudyBooks(space, digits, store, study, trials)
+
+
+def drive(books: StudyBooks, jobs: int | None = None) -> list[Job]:
+    """Take jobs and complete each at once; stop after so many, or when there are no more."""
+    done: list[Job] = []
+    while (jobs is None or len(done) < jobs) and (job := books.next_job()) is not None:
+        books.complete(job.number, measured(job))
+        done.append(job)
+    return done
+
+
+def test_baselines_run_first_and_the_count_is_kept(demo: SearchSpace, digits: SearchData, store: Store) -> None:
+    books = books_of(demo, digits, store, trials=6)
+    drive(books)
+    trials = store.trials(store.study("study")[0])
+    assert [trial.baseline for trial in trials] == ["resnet8", "resnet14", None, None, None, None]
+    assert [trial.number for trial in trials] == list(range(6))
+    assert {trial.state for trial in trials} == {TrialState.COMPLETE}
+    assert [trial.origin for trial in trials[:3]] == [Origin.BASELINE, Origin.BASELINE, Origin.PROPOSED]
+    assert len({trial.architecture_id for trial in trials}) == 6
+
+
+def test_an_interrupted_study_begins_its_open_trials_again(demo: SearchSpace, digits: SearchData, store: Store) -> None:
+    books = books_of(demo, digits, store, trials=8)
+    drive(books, jobs=3)
+    lost = [books.next_job(), books.next_job()]  # two workers at work when the driver dies
+    resumed = books_of(demo, digits, store, trials=8)
+    assert resumed.progress().done == 3
+    again = drive(resumed)
+    assert [job.architecture.id for job in again[:2]] == [job.architecture.id for job in lost if job]
+    assert [job.number for job in again] == [3, 4, 5, 6, 7]
+    assert resumed.progress().done == 8
+
+
+def test_more_trials_go_on_where_the_study_ended(demo: SearchSpace, digits: SearchData, store: Store) -> None:
+    drive(books_of(demo, digits, store, trials=4))
+    assert drive(books_of(demo, digits, store, trials=4)) == []
+    assert [job.number for job in drive(books_of(demo, digits, store, trials=7))] == [4, 5, 6]
+
+
+def test_a_network_known_under_the_recipe_is_not_trained_again(
+    demo: SearchSpace, digits: SearchData, store: Store
+) -> None:
+    first = drive(books_of(demo, digits, store, trials=6))
+    books = books_of(demo, digits, store, trials=6, name="again")
+    assert drive(books) == []
+    progress = books.progress()
+    assert (progress.done, progress.reused) == (6, 6)
+    trials = store.trials(store.study("again")[0])
+    assert [trial.architecture_id for trial in trials] == [job.architecture.id for job in first]
+    assert all(trial.reused and trial.measurement for trial in trials)
+
+
+def test_another_seed_is_another_measurement(demo: SearchSpace, digits: SearchData, store: Store) -> None:
+    drive(books_of(demo, digits, store, trials=2))
+    assert len(drive(books_of(demo, digits, store, trials=2, name="other", seed=1))) == 2
+
+
+def test_a_failed_trial_is_recorded_counted_and_not_tried_again(
+    demo: SearchSpace, digits: SearchData, store: Store
+) -> None:
+    books = books_of(demo, digits, store, trials=4)
+    job = books.next_job()
+    assert job is not None
+    books.fail(job.number, "Traceback: the loss was nan")
+    drive(books)
+    progress = books.progress()
+    assert (progress.done, progress.failed, progress.running) == (3, 1, 0)
+    assert store.trials(store.study("study")[0])[0].error == "Traceback: the loss was nan"
+    assert drive(books_of(demo, digits, store, trials=4)) == []
+
+
+def test_an_exhausted_space_ends_the_study(digits: SearchData, store: Store) -> None:
+    books = books_of(SearchSpace.parse(SMALL), digits, store, trials=50)
+    assert len(drive(books)) == 6
+    assert books.progress().exhausted
+
+
+def test_progress_counts_and_names_the_best(demo: SearchSpace, digits: SearchData, store: Store) -> None:
+    books = books_of(demo, digits, store, trials=5)
+    assert books.progress().seconds_left is None
+    done = drive(books, jobs=3)
+    running = books.next_job()
+    progress = books.progress()
+    assert (progress.total, progress.done, progress.running, progress.failed) == (5, 3, 1, 0)
+    best = max(done, key=lambda job: len(job.architecture))
+    assert progress.best == (measured(best).accuracy, best.architecture.id)
+    assert progress.seconds_left is not None
+    assert progress.seconds_left >= 0
+    assert running is not None
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "what"),
+    [
+        ("factor: 2", "factor: 1.5", "search space file"),
+        ("epochs: 6", "epochs: 5", "search space file"),
+        (None, None, "seed"),
+    ],
+)
+def test_a_study_goes_on_only_as_it_was_begun(
+    demo: SearchSpace, digits: SearchData, store: Store, old: str | None, new: str | None, what: str
+) -> None:
+    drive(books_of(demo, digits, store, trials=1))
+    space = demo if old is None or new is None else SearchSpace.parse(demo.text.replace(old, new))
+    with pytest.raises(StudyError) as caught:
+        books_of(space, digits, store, trials=2, seed=1 if old is None else 0)
+    assert str(caught.value) == (
+        f"error[E600]: the study 'study' was begun with another {what}\n"
+        "  = help: give this one another --name, or go on with what it was begun with"
+    )
+
+
+def test_images_must_fit_the_space(digits: SearchData, store: Store) -> None:
+    space = SearchSpace.parse(SMALL.replace("[1, 8, 8]", "[3, 32, 32]"))
+    with pytest.raises(StudyError) as caught:
+        books_of(space, digits, store, trials=1)
+    assert str(caught.value) == (
+        "error[E600]: the space 'small' is for images of 3x32x32 in 10 classes, digits has 1x8x8 in 10\n"
+        "  = help: write input: {shape: [1, 8, 8], classes: 10}, or give other data"
+    )
