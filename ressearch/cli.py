@@ -98,7 +98,7 @@ def search(
     except Interrupted as interruption:
         again = _command_to_resume(file, source, trials, workers, seed, name, store)
         click.echo(f"\ninterrupted; every finished trial is kept. To go on:\n  {again}", err=True)
-        sys.exit(128 + interruption.signal)
+        os._exit(128 + interruption.signal)  # a half-started Ray may crash when Python ends in the ordinary way
     _report_end(last, name, store)
 
 
@@ -225,6 +225,7 @@ def show(id: str, form: str, store: Path) -> None:
     history = opened.history(architecture.id)
     if form == "table":
         _console(sys.stdout).print(architecture_page(architecture, cost, history))
+        click.echo(str(architecture))
         return
     page = {
         "id": architecture.id,
@@ -246,13 +247,15 @@ def _console(stream: TextIO) -> Console:
 def main() -> None:
     """The `ressearch` command: runs a verb; prints our errors as they are and exits with their status."""
     try:
-        cli(standalone_mode=True)
+        cli.main(standalone_mode=False)
     except RessearchError as error:
         click.echo(str(error), err=True)
         sys.exit(error.exit_status)
-    except KeyboardInterrupt:
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except click.Abort:
         sys.exit(INTERRUPTED)
     except BrokenPipeError:
         # The reader of our output went away (`| head`); nothing is left to say to it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)

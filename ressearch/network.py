@@ -56,10 +56,28 @@ def _attach(root: nn.Module, name: str, layer: nn.Module) -> None:
     root.add_module(last, layer)
 
 
+class _StridedPointwise(nn.Conv2d):
+    """A 1x1 convolution with stride, as a 1x1 convolution of every `stride`-th pixel: the same numbers.
+
+    oneDNN's backward pass of the strided form writes beyond its workspace for fewer than 16 input channels in
+    channels-last memory (uxlfoundation/oneDNN issue 6035; seen with torch 2.13 on AVX-512: heap corruption).
+    """
+
+    def __init__(self, source: int, width: int, stride: int, groups: int, bias: bool) -> None:
+        super().__init__(source, width, 1, groups=groups, bias=bias)
+        self.every = stride
+
+    def forward(self, input: Tensor) -> Tensor:
+        return super().forward(input[:, :, :: self.every, :: self.every])
+
+
 def _conv(op: Conv, shapes: list[Shape]) -> nn.Module:
-    layer = nn.Conv2d(
-        shapes[0][0], op.width, op.kernel, op.stride, (op.kernel - 1) // 2, groups=op.groups, bias=op.bias
-    )
+    source, padding = shapes[0][0], (op.kernel - 1) // 2
+    layer: nn.Conv2d
+    if op.kernel == 1 and op.stride > 1:
+        layer = _StridedPointwise(source, op.width, op.stride, op.groups, op.bias)
+    else:
+        layer = nn.Conv2d(source, op.width, op.kernel, op.stride, padding, groups=op.groups, bias=op.bias)
     nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
     if layer.bias is not None:
         nn.init.zeros_(layer.bias)

@@ -364,6 +364,8 @@ def _engine(path: Path, fresh: bool = False) -> Engine:
 
 def _is_empty(path: Path) -> bool:
     """Whether a file holds nothing, e.g. because the program that was making a store of it was killed."""
+    if path.stat().st_size < 512:  # less than a page; SQLite itself takes a text of one byte for an empty database
+        return path.stat().st_size == 0
     store = Store(_engine(path))
     with closing(store), store._read() as connection:
         facts = ("PRAGMA application_id", "PRAGMA user_version", "SELECT count(*) FROM sqlite_master")

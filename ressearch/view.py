@@ -118,13 +118,13 @@ def _results_table(standing: Standing, positions: Iterable[int]) -> Table:
 
 
 def architecture_page(architecture: Architecture, cost: Cost, history: Sequence[tuple[str, Trial]]) -> RenderableType:
-    """One network for people: cost, trials, and every node of its graph."""
+    """One network for people: its cost and its trials."""
     facts = (
         f"architecture {architecture.id}: {len(architecture)} nodes, depth {cost.depth}\n"
         f"{cost.flops:,} FLOPs ({cost.macs:,} MACs), {cost.params:,} parameters, "
         f"{cost.activations:,} activations, {cost.peak:,} at once\n"
     )
-    return Group(Text(facts), _history_table(history), Text(str(architecture), no_wrap=True, overflow="ignore"))
+    return Group(Text(facts), _history_table(history))
 
 
 def _history_table(history: Sequence[tuple[str, Trial]]) -> Table:

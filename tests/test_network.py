@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -140,3 +142,24 @@ def test_convolutions_are_drawn_he_normal_by_fan_out() -> None:
     )
     weight = Network(Architecture(nodes)).state_dict()["c.weight"]
     assert weight.std().item() == pytest.approx((2 / (64 * 9)) ** 0.5, rel=0.02)
+
+
+def test_a_narrow_strided_pointwise_convolution_trains_safely() -> None:
+    """Left alone, oneDNN corrupts the heap here (see `_StridedPointwise`), so a process of its own tries it."""
+    script = """
+import torch
+from ressearch.network import LAYERS
+from ressearch.ops import Conv
+torch.manual_seed(0)
+layer = LAYERS[Conv](Conv(8, 1, 2), [(4, 9, 9)]).to(memory_format=torch.channels_last)
+x = torch.randn(64, 4, 9, 9).to(memory_format=torch.channels_last)
+for _ in range(50):
+    layer.weight.grad = None
+    layer(x).square().sum().backward()
+weight = layer.weight.detach().double().requires_grad_()
+torch.nn.functional.conv2d(x.double().contiguous(), weight, stride=2).square().sum().backward()
+torch.testing.assert_close(layer.weight.grad.double(), weight.grad, rtol=1e-4, atol=1e-3)
+print("fine")
+"""
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert (result.returncode, result.stdout) == (0, "fine\n"), result.stderr

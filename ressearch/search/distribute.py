@@ -20,6 +20,7 @@ import signal
 import tempfile
 import time
 import traceback
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -57,6 +58,10 @@ from ray.tune.search import Searcher
 SEGMENT = 1_000
 """Trials of one Tuner; its state grows with every trial that it has seen."""
 
+MAX_DEATHS = 3
+"""Workers that may die over one trial (killed, out of memory, crashed) before it counts as failed."""
+
+START_SECONDS = 30.0
 OBJECT_STORE_BYTES = 100 * 2**20
 IDLE_SECONDS = 0.02
 SILENT = logging.CRITICAL + 1
@@ -79,36 +84,40 @@ def distribute(books: StudyBooks, source: str, workers: int, watch: Watch) -> No
     Raises Interrupted on SIGINT and SIGTERM, when all workers are gone.
     """
     queue = _Queue(books, source, watch)
-    if not queue.ready() or queue.finished:
+    if queue.finished:
         return
-    with _signals() as signals, _cluster(workers, signals):
+    # The folder goes after Ray, since Tune writes to it in the background.
+    with _signals() as signals, _scratch_folder() as folder, _cluster(workers, signals):
         while not queue.finished:
-            _run_segment(queue, workers, signals)
+            _run_segment(queue, workers, signals, folder)
 
 
-def _run_segment(queue: _Queue, workers: int, signals: _Signals) -> None:
-    with tempfile.TemporaryDirectory(prefix="ressearch-", ignore_cleanup_errors=True) as folder:
-        tuner = tune.Tuner(
-            _Worker,
-            tune_config=tune.TuneConfig(
-                search_alg=_Searcher(queue, signals),
-                num_samples=SEGMENT,
-                max_concurrent_trials=workers,
-                reuse_actors=True,
-                trial_dirname_creator=lambda trial: str(trial.trial_id),
-            ),
-            run_config=tune.RunConfig(
-                storage_path=folder,
-                verbose=0,
-                stop=_Stopper(queue),
-                callbacks=[_Callback(queue, signals)],
-                checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
-            ),
-        )
-        try:
-            tuner.fit()
-        except _Escape as escape:
-            raise escape.__cause__ or escape from None
+def _scratch_folder() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(prefix="ressearch-", ignore_cleanup_errors=True)
+
+
+def _run_segment(queue: _Queue, workers: int, signals: _Signals, folder: str) -> None:
+    tuner = tune.Tuner(
+        _Worker,
+        tune_config=tune.TuneConfig(
+            search_alg=_Searcher(queue, signals),
+            num_samples=SEGMENT,
+            max_concurrent_trials=workers,
+            reuse_actors=True,
+            trial_dirname_creator=lambda trial: str(trial.trial_id),
+        ),
+        run_config=tune.RunConfig(
+            storage_path=folder,
+            verbose=0,
+            stop=_Stopper(queue),
+            callbacks=[_Callback(queue, signals)],
+            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+        ),
+    )
+    try:
+        tuner.fit()
+    except _Escape as escape:
+        raise escape.__cause__ or escape from None
 
 
 # In the workers
@@ -164,42 +173,63 @@ class _Queue:
     def __init__(self, books: StudyBooks, source: str, watch: Watch) -> None:
         self.books, self.source, self.watch = books, source, watch
         self.next: Job | None = None
-        self.finished = False
-        self.starting: set[str] = set()
-        self.numbers: dict[str, int] = {}
+        self.starting: dict[str, float] = {}
+        self.jobs: dict[str, Job] = {}
+        self.lost: list[Job] = []
+        self.deaths: Counter[int] = Counter()
 
     def ready(self) -> bool:
         """Whether a job is at hand, or it is certain that there is no more."""
-        if self.next is None and not self.finished:
+        if self.next is None:
             with _escaping():
-                self.next = self.books.next_job()
-            self.finished = self.next is None
-        return True
+                self.next = self.lost.pop() if self.lost else self.books.next_job()
+        return self.next is not None or not self.jobs
+
+    def awaits_worker(self) -> bool:
+        """Whether some job's worker is starting; one that takes too long lacks a core and is waited for no more."""
+        return any(time.monotonic() < limit for limit in self.starting.values())
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing is under way, and nothing is left to begin."""
+        return self.ready() and self.next is None
 
     def take(self, trial_id: str) -> str | None:
-        """The next job, as JSON for a worker, or None if there is no more."""
+        """The next job, as JSON for a worker, or None if there is none at present."""
         self.ready()
         job, self.next = self.next, None
         if job is None:
             return None
-        self.starting.add(trial_id)
-        self.numbers[trial_id] = job.number
+        self.starting[trial_id] = time.monotonic() + START_SECONDS
+        self.jobs[trial_id] = job
         self._tell()
         settings = {"recipe": asdict(job.recipe), "fidelity": asdict(job.fidelity), "seed": job.seed}
         return json.dumps({"architecture": job.architecture.to_json(), "source": self.source, **settings})
 
     def close(self, trial_id: str, outcome: dict[str, Any] | str) -> None:
         """What came of a job; a second outcome of the same job is dropped."""
-        self.starting.discard(trial_id)
-        number = self.numbers.pop(trial_id, None)
-        if number is None:
+        self.starting.pop(trial_id, None)
+        job = self.jobs.pop(trial_id, None)
+        if job is None:
             return
         with _escaping():
             if isinstance(outcome, str):
-                self.books.fail(number, outcome)
+                self.books.fail(job.number, outcome)
             else:
-                self.books.complete(number, Measurement(**outcome))
+                self.books.complete(job.number, Measurement(**outcome))
         self._tell()
+
+    def bury(self, trial_id: str, reason: str) -> None:
+        """A job's worker died: the job is begun again elsewhere, until that has happened too often."""
+        job = self.jobs.get(trial_id)
+        if job is None:
+            return
+        self.deaths[job.number] += 1
+        if self.deaths[job.number] >= MAX_DEATHS:
+            self.close(trial_id, f"{MAX_DEATHS} workers died over this trial; the last said:\n{reason}")
+            return
+        self.starting.pop(trial_id, None)
+        self.lost.append(self.jobs.pop(trial_id))
 
     def _tell(self) -> None:
         with _escaping():
@@ -235,7 +265,9 @@ class _Searcher(_Unpickled, Searcher):
     def suggest(self, trial_id: str) -> Any:
         self.signals.check()
         job = self.queue.take(trial_id)
-        return Searcher.FINISHED if job is None else {"job": job}
+        if job is not None:
+            return {"job": job}
+        return Searcher.FINISHED if self.queue.finished else None
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """The callback has seen the outcome."""
@@ -258,7 +290,7 @@ class _Stopper(_Unpickled, tune.Stopper):
         self.queue = queue
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
-        return "outcome" not in result and not self.queue.starting and self.queue.ready()
+        return "outcome" not in result and not self.queue.awaits_worker() and self.queue.ready()
 
     def stop_all(self) -> bool:
         return False
@@ -274,7 +306,7 @@ class _Callback(_Unpickled, tune.Callback):
         self.signals.check()
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        self.queue.starting.discard(trial.trial_id)
+        self.queue.starting.pop(trial.trial_id, None)
 
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
@@ -285,7 +317,7 @@ class _Callback(_Unpickled, tune.Callback):
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         file = trial.error_file
         text = Path(file).read_text(encoding="utf-8").partition("\n")[2] if file else "the worker died"
-        self.queue.close(trial.trial_id, text)
+        self.queue.bury(trial.trial_id, text)
 
 
 class _Signals:
@@ -324,19 +356,19 @@ def _cluster(workers: int, signals: _Signals) -> Iterator[None]:
     """A Ray of our own on this machine, gone at the end."""
     logging.getLogger("ray").setLevel(SILENT)
     try:
-        try:
-            ray.init(
-                address="local",
-                num_cpus=workers,
-                num_gpus=0,
-                include_dashboard=False,
-                log_to_driver=False,
-                logging_level=SILENT,
-                object_store_memory=OBJECT_STORE_BYTES,
-            )
-        except SystemExit:  # from the handler of SIGTERM that ray.init installs
-            raise Interrupted(signal.SIGTERM) from None
-        signals.install()
+        ray.init(
+            address="local",
+            num_cpus=workers,
+            num_gpus=0,
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level=SILENT,
+            object_store_memory=OBJECT_STORE_BYTES,
+        )
+    except SystemExit:  # from the handler of SIGTERM that ray.init puts in place of ours
+        raise Interrupted(signal.SIGTERM) from None
+    signals.install()
+    try:
         signals.check()
         yield
     finally:

@@ -89,7 +89,8 @@ def at_random(generator: random.Random) -> Choose:
 
 def _draw_integer(domain: Integer, generator: random.Random) -> int:
     if domain.log:
-        return min(domain.high, int(exp(generator.uniform(log(domain.low), log(domain.high + 1)))))
+        drawn = int(exp(generator.uniform(log(domain.low), log(domain.high + 1))))
+        return min(domain.high, max(domain.low, drawn))
     return generator.randrange(domain.low, domain.high + 1, domain.step)
 
 

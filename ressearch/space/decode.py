@@ -164,7 +164,10 @@ class _Decoder:
     # Blocks
 
     def block(self, block: Block, x: Ref, context: Context) -> Ref:
-        return EMIT[type(block)](self, block, x, context)
+        try:
+            return EMIT[type(block)](self, block, x, context)
+        except ArchitectureError as error:
+            self.refuse(block, context, error.message)
 
     def use(self, block: Use, x: Ref, context: Context) -> Ref:
         rule = self.grammar.rules[block.rule]
@@ -188,7 +191,7 @@ class _Decoder:
         return self.copies(block.block, self.resolve(block.count, f"{context.path}.repeat"), x, context)
 
     def seq(self, block: Seq, x: Ref, context: Context) -> Ref:
-        carrier = _carrier(block.items, context.stride_at)
+        carrier = self.carrier(block.items, context.stride_at)
         if context.stride > 1 and carrier is None:
             x = self.subsampled(x, context.stride, f"{context.name}.pool")
         last = len(block.items) - 1
@@ -196,6 +199,19 @@ class _Decoder:
             stride, closed = (context.stride if i == carrier else 1), (context.closed or i < last)
             x = self.block(item, x, context.at(str(i), stride=stride, closed=closed))
         return x
+
+    def carrier(self, items: tuple[Block, ...], stride_at: str) -> int | None:
+        """The item that carries the stride of a sequence, if one can."""
+        able = [i for i, item in enumerate(items) if not (isinstance(item, OpBlock) and item.stride)]
+        spatial = [i for i in able if stride_at == "spatial" and self.is_spatial(items[i])]
+        return next(iter(spatial or able), None)
+
+    def is_spatial(self, block: Block) -> bool:
+        if not isinstance(block, OpBlock):
+            return True
+        op = self.grammar.vars[block.op.name] if isinstance(block.op, Var) else block.op
+        words = op.values if isinstance(op, Categorical) else (op,)
+        return any(OPERATIONS[str(word)].kernel > 1 for word in words)
 
     def residual(self, block: Residual, x: Ref, context: Context) -> Ref:
         path = f"{context.path}.residual"
@@ -247,10 +263,7 @@ class _Decoder:
         width = context.width if block.width is None else self.width(block.width, context.width, context.path)
         groups = self.resolve(block.groups, f"{context.path}.groups")
         here = replace(context, width=width, stride=block.stride or context.stride)
-        try:
-            return _OPERATION[operation.kind](self, block, operation.kernel, groups, x, here)
-        except ArchitectureError as error:
-            self.refuse(block, context, error.message)
+        return _OPERATION[operation.kind](self, block, operation.kernel, groups, x, here)
 
     # Operations
 
@@ -325,20 +338,6 @@ class _Decoder:
 
     def refuse(self, block: Block, context: Context, message: str, hint: str | None = None) -> NoReturn:
         raise SpaceError([Problem("E017", context.name, message, block.place, hint)])
-
-
-def _carrier(items: tuple[Block, ...], stride_at: str) -> int | None:
-    """The item that carries the stride of a sequence, if one can."""
-    able = [i for i, item in enumerate(items) if not (isinstance(item, OpBlock) and item.stride)]
-    spatial = [i for i in able if stride_at == "spatial" and _is_spatial(items[i])]
-    return next(iter(spatial or able), None)
-
-
-def _is_spatial(block: Block) -> bool:
-    if not isinstance(block, OpBlock):
-        return True
-    words = block.op.values if isinstance(block.op, Categorical) else (block.op,)
-    return any(OPERATIONS[str(word)].kernel > 1 for word in words)
 
 
 def _shown(shape: Shape) -> str:

@@ -22,6 +22,7 @@ class Var:
     """A decision named under `vars:` that several settings share."""
 
     name: str
+    place: Place
 
 
 Setting: TypeAlias = T | Domain | Var

@@ -26,14 +26,17 @@ class Invalid(Exception):  # noqa: N818  # control flow inside the reader, never
 
 
 class Reader:
-    """Turns located values into settings; `problems` holds what was wrong."""
+    """Turns located values into settings; `problems` holds what was wrong, `variables` what `vars:` names."""
 
     def __init__(self) -> None:
         self.problems: list[Problem] = []
+        self.variables: dict[str, Value] = {}
 
     def report(self, code: str, path: str, place: Place, message: str, hint: str | None = None) -> None:
-        """Record a mistake and go on."""
-        self.problems.append(Problem(code, path, message, place, hint))
+        """Record a mistake, once, and go on."""
+        problem = Problem(code, path, message, place, hint)
+        if problem not in self.problems:
+            self.problems.append(problem)
 
     def refuse(self, code: str, path: str, place: Place, message: str, hint: str | None = None) -> NoReturn:
         """Record a mistake that makes the value at hand unreadable."""
@@ -53,10 +56,17 @@ class Reader:
         for key in mapping.entries:
             if key not in known:
                 self.unknown_key(mapping, key, path, known)
+        if self.lacks(mapping, path, required):
+            raise Invalid
+        return mapping
+
+    def lacks(self, mapping: Mapping, path: str, required: Collection[str]) -> bool:
+        """Whether required keys are missing, which is on record then."""
         missing = [key for key in required if key not in mapping.entries]
         if missing:
-            self.refuse("E004", path, mapping.place, f"{_quoted(missing)} is missing")
-        return mapping
+            verb = "is" if len(missing) == 1 else "are"
+            self.report("E004", path, mapping.place, f"{_quoted(missing)} {verb} missing")
+        return bool(missing)
 
     def unknown_key(self, mapping: Mapping, key: str, path: str, known: Collection[str]) -> None:
         """Report a key that means nothing here."""
@@ -179,12 +189,20 @@ def setting(literal: Parse[T]) -> Parse[Setting[T]]:
         if not isinstance(value, Mapping):
             return literal(reader, value, path)
         if "var" in value.entries:
-            return Var(string(reader, reader.fields(value, path, ["var"]).entries["var"], f"{path}.var"))
+            return _variable(reader, value, path, literal)
         if "values" in value.entries:
             return _categorical(reader, value, path, literal)
         return _interval(reader, value, path, literal)
 
     return parse
+
+
+def _variable(reader: Reader, value: Mapping, path: str, literal: Parse[Any]) -> Var:
+    named = reader.fields(value, path, ["var"]).entries["var"]
+    name = string(reader, named, f"{path}.var")
+    if name in reader.variables:
+        setting(literal)(reader, reader.variables[name], f"vars.{name}")
+    return Var(name, named.place)
 
 
 def _categorical(reader: Reader, value: Mapping, path: str, literal: Parse[Any]) -> Domain:
@@ -216,8 +234,14 @@ def _interval(reader: Reader, value: Mapping, path: str, literal: Parse[Any]) ->
     if log and low <= 0:
         reader.refuse("E008", path, value.place, f"log: true needs min above 0, got {low}")
     if isinstance(low, int) and isinstance(high, int):
-        step = reader.optional(value, "step", path, whole(), 1)
-        return Integer(low, low + (high - low) // step * step, step, log)
+        return _stepped(reader, value, path, Integer(low, high, log=log))
     if "step" in entries:
         reader.report("E005", f"{path}.step", entries["step"].place, "step needs whole numbers for min and max")
     return Real(float(low), float(high), log)
+
+
+def _stepped(reader: Reader, value: Mapping, path: str, every: Integer) -> Integer:
+    step = reader.optional(value, "step", path, whole(), 1)
+    if every.log and step > 1:
+        reader.refuse("E008", path, value.place, "step and log: true exclude each other", "leave one of them out")
+    return Integer(every.low, every.low + (every.high - every.low) // step * step, step, every.log)

@@ -82,12 +82,11 @@ def _names_known(grammar: Grammar, reader: Reader) -> bool:
 def _vars_known(grammar: Grammar, reader: Reader, path: str, block: Any) -> bool:
     settings = [getattr(block, field.name) for field in fields(block)]
     settings += [setting.ratio for setting in settings if isinstance(setting, Ratio)]
-    unknown = [s.name for s in settings if isinstance(s, Var) and s.name not in grammar.vars]
-    for name in unknown:
-        match = nearest(name, list(grammar.vars))
+    unknown = [setting for setting in settings if isinstance(setting, Var) and setting.name not in grammar.vars]
+    for var in unknown:
+        match = nearest(var.name, list(grammar.vars))
         hint = f"did you mean {match!r}?" if match else "name it under 'vars:'"
-        place = block.place if isinstance(block, Block) else grammar.place
-        reader.report("E014", path, place, f"there is no variable {name!r}", hint)
+        reader.report("E014", path, var.place, f"there is no variable {var.name!r}", hint)
     return not unknown
 
 

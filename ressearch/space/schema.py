@@ -69,18 +69,20 @@ def standard_rules() -> MappingProxyType[str, Rule]:
 
 
 def _grammar(reader: Reader, value: Value, path: str) -> Grammar:
-    top = reader.fields(value, path, TOP, ["version", "name", "input", "stages"])
-    _version(reader, top.entries["version"], "version")
+    top = reader.fields(value, path, TOP)
+    reader.lacks(top, path, ["version", "name", "input", "stages"])
+    reader.optional(top, "version", path, _version, None)
+    variables = reader.optional(top, "vars", path, _vars, {})
     shape, classes = reader.optional(top, "input", path, _input, _NO_INPUT)
     grammar = Grammar(
         name=reader.optional(top, "name", path, _name, "unnamed"),
         input_shape=shape,
         classes=classes,
-        stem=reader.optional(top, "stem", path, _block, Seq((), top.place)),
+        stem=reader.optional(top, "stem", path, _block, _nothing(top)),
         stages=reader.optional(top, "stages", path, _stages, ()),
         rules={**standard_rules(), **reader.optional(top, "blocks", path, _rules, {})},
         place=top.place,
-        vars=reader.optional(top, "vars", path, _vars, {}),
+        vars=variables,
         baselines=reader.optional(top, "baselines", path, _baselines, ()),
         limits=reader.optional(top, "limits", path, _limits, {}),
         dataset=reader.optional(top, "task", path, _task, None),
@@ -93,7 +95,7 @@ def _grammar(reader: Reader, value: Value, path: str) -> Grammar:
 
 
 def _version(reader: Reader, value: Value, path: str) -> None:
-    if plain(value) != 1:
+    if plain(value) is True or plain(value) != 1:
         reader.report("E005", path, value.place, f"expected 1, the language version, got {kind_of(value)}")
 
 
@@ -123,16 +125,17 @@ def _stages(reader: Reader, value: Value, path: str) -> tuple[Stage, ...] | Stag
         return _stages_once(reader, value, path)
     found = []
     for i, item in enumerate(reader.sequence(value, path).items):
-        found.append(reader.attempt(_stage(default_stride=2 if i else 1), item, f"{path}.{i}"))
-    return tuple(stage for stage in found if stage is not None)
+        stage = reader.attempt(_stage(default_stride=2 if i else 1), item, f"{path}.{i}")
+        found.append(stage or Stage(1, _nothing(item), 1))
+    return tuple(found)
 
 
 def _stage(default_stride: int) -> Parse[Stage]:
     def parse(reader: Reader, value: Value, path: str) -> Stage:
         stage = reader.fields(value, path, ["width", "stride", "depth", "block"], ["width", "block"])
         return Stage(
-            width=_required(reader, stage, "width", path, setting(whole())),
-            block=_required(reader, stage, "block", path, _block),
+            width=reader.optional(stage, "width", path, setting(whole()), 1),
+            block=reader.optional(stage, "block", path, _block, _nothing(stage)),
             stride=reader.optional(stage, "stride", path, whole(), default_stride),
             depth=reader.optional(stage, "depth", path, setting(whole()), 1),
         )
@@ -145,16 +148,17 @@ def _stages_once(reader: Reader, value: Mapping, path: str) -> Stages:
     width_path = f"{path}.width"
     width = reader.fields(value.entries["width"], width_path, ["start", "factor"], ["start"])
     return Stages(
-        count=_required(reader, value, "repeat", path, setting(whole())),
-        start=_required(reader, width, "start", width_path, setting(whole())),
+        count=reader.optional(value, "repeat", path, setting(whole()), 1),
+        start=reader.optional(width, "start", width_path, setting(whole()), 1),
         factor=reader.optional(width, "factor", width_path, setting(positive), 2),
-        block=_required(reader, value, "block", path, _block),
+        block=reader.optional(value, "block", path, _block, _nothing(value)),
         depth=reader.optional(value, "depth", path, setting(whole()), 1),
     )
 
 
-def _required(reader: Reader, mapping: Mapping, key: str, path: str, parse: Parse[Any]) -> Any:
-    return parse(reader, mapping.entries[key], f"{path}.{key}")
+def _nothing(value: Value) -> Seq:
+    """Stands for what cannot be read, so that the mistakes around it are found as well; no network is made of it."""
+    return Seq((), value.place)
 
 
 # Blocks
@@ -173,7 +177,7 @@ def _block(reader: Reader, value: Value, path: str) -> Block:
 def _op(reader: Reader, value: Mapping, path: str) -> OpBlock:
     reader.fields(value, path, ["op", "width", "stride", "groups", "norm", "act"])
     return OpBlock(
-        op=_required(reader, value, "op", path, setting(word(OPERATIONS, "E012", "an operation"))),
+        op=reader.optional(value, "op", path, setting(word(OPERATIONS, "E012", "an operation")), "identity"),
         place=value.place,
         width=reader.optional(value, "width", path, _width, None),
         stride=reader.optional(value, "stride", path, whole(), None),
@@ -186,7 +190,7 @@ def _op(reader: Reader, value: Mapping, path: str) -> OpBlock:
 def _width(reader: Reader, value: Value, path: str) -> Width:
     if isinstance(value, Mapping) and "ratio" in value.entries:
         ratio = reader.fields(value, path, ["ratio"])
-        return Ratio(_required(reader, ratio, "ratio", path, setting(positive)))
+        return Ratio(setting(positive)(reader, ratio.entries["ratio"], f"{path}.ratio"))
     return setting(whole())(reader, value, path)
 
 
@@ -206,7 +210,7 @@ def _residual(reader: Reader, value: Mapping, path: str) -> Residual:
     path_in = f"{path}.residual"
     options = reader.fields(value.entries["residual"], path_in, ["shortcut", "order", "stride_at"])
     return Residual(
-        body=_required(reader, value, "body", path, _items),
+        body=reader.optional(value, "body", path, _items, _nothing(value)),
         place=value.place,
         shortcut=reader.optional(
             options, "shortcut", path_in, setting(word(Shortcut, "E015", "a shortcut")), "identity"
@@ -231,10 +235,10 @@ def _dense(reader: Reader, value: Mapping, path: str) -> Dense:
         value.entries["dense"], path_in, ["layers", "growth", "order", "transition"], ["layers", "growth"]
     )
     return Dense(
-        body=_required(reader, value, "body", path, _items),
+        body=reader.optional(value, "body", path, _items, _nothing(value)),
         place=value.place,
-        layers=_required(reader, options, "layers", path_in, setting(whole())),
-        growth=_required(reader, options, "growth", path_in, setting(whole())),
+        layers=reader.optional(options, "layers", path_in, setting(whole()), 1),
+        growth=reader.optional(options, "growth", path_in, setting(whole()), 1),
         order=reader.optional(options, "order", path_in, _order, "pre"),
         transition=reader.optional(options, "transition", path_in, truth, True),
     )
@@ -242,8 +246,8 @@ def _dense(reader: Reader, value: Mapping, path: str) -> Dense:
 
 def _repeat(reader: Reader, value: Mapping, path: str) -> Repeat:
     reader.fields(value, path, ["repeat", "block"], ["block"])
-    count = _required(reader, value, "repeat", path, setting(whole()))
-    return Repeat(count, _required(reader, value, "block", path, _block), value.place)
+    count = reader.optional(value, "repeat", path, setting(whole()), 1)
+    return Repeat(count, reader.optional(value, "block", path, _block, _nothing(value)), value.place)
 
 
 def _one_of(reader: Reader, value: Mapping, path: str) -> OneOf:
@@ -254,9 +258,7 @@ def _one_of(reader: Reader, value: Mapping, path: str) -> OneOf:
     found = {}
     for name, item in branches.entries.items():
         _rule_name(reader, branches, name, f"{path}.one_of")
-        block = reader.attempt(_block, item, f"{path}.one_of.{name}")
-        if block is not None:
-            found[name] = block
+        found[name] = reader.attempt(_block, item, f"{path}.one_of.{name}") or _nothing(item)
     return OneOf(found, value.place)
 
 
@@ -283,8 +285,7 @@ def _rules(reader: Reader, value: Value, path: str) -> dict[str, Rule]:
     for name, item in mapping.entries.items():
         _rule_name(reader, mapping, name, path)
         rule = reader.attempt(_rule(name), item, f"{path}.{name}")
-        if rule is not None:
-            found[name] = rule
+        found[name] = rule or Rule(name, _nothing(item), item.place)
     return found
 
 
@@ -317,8 +318,16 @@ def _vars(reader: Reader, value: Value, path: str) -> dict[str, Any]:
     mapping = reader.mapping(value, path)
     found = {}
     for name, item in mapping.entries.items():
-        found[name] = reader.attempt(setting(_any_literal), item, f"{path}.{name}")
-    return {name: item for name, item in found.items() if item is not None}
+        found[name] = reader.attempt(_variable, item, f"{path}.{name}")
+        if found[name] is not None:
+            reader.variables[name] = item
+    return found
+
+
+def _variable(reader: Reader, value: Value, path: str) -> Setting[Any]:
+    if isinstance(value, Mapping) and "var" in value.entries:
+        reader.refuse("E005", path, value.place, "a variable cannot stand for another variable")
+    return setting(_any_literal)(reader, value, path)
 
 
 def _any_literal(reader: Reader, value: Value, path: str) -> Any:
@@ -330,10 +339,14 @@ def _any_literal(reader: Reader, value: Value, path: str) -> Any:
 def _baselines(reader: Reader, value: Value, path: str) -> tuple[Baseline, ...]:
     found = []
     for name, item in reader.mapping(value, path).entries.items():
-        entries = reader.mapping(item, f"{path}.{name}").entries
-        wanted = {key: _any_literal(reader, entry, f"{path}.{name}.{key}") for key, entry in entries.items()}
-        found.append(Baseline(name, wanted, item.place))
+        wanted = reader.attempt(_wanted, item, f"{path}.{name}")
+        found.append(Baseline(name, wanted or {}, item.place))
     return tuple(found)
+
+
+def _wanted(reader: Reader, value: Value, path: str) -> dict[str, Any]:
+    entries = reader.mapping(value, path).entries
+    return {key: reader.attempt(_any_literal, entry, f"{path}.{key}") for key, entry in entries.items()}
 
 
 def _limits(reader: Reader, value: Value, path: str) -> dict[str, Limit]:
@@ -369,9 +382,9 @@ def _task(reader: Reader, value: Value, path: str) -> str | None:
 
 def _train(reader: Reader, top: Mapping, record: type[Any]) -> dict[str, Any]:
     """The fields of one record that `train:` sets; each is tried alone, so that its message has its place."""
-    if "train" not in top.entries or not isinstance(top.entries["train"], Mapping):
+    train = reader.optional(top, "train", "", _train_keys, None)
+    if train is None:
         return {}
-    train = reader.fields(top.entries["train"], "train", [f.name for r in (Recipe, Fidelity) for f in fields(r)])
     found = {}
     for f in fields(record):
         parse: Parse[Any] = whole() if f.type == "int" else number
@@ -382,6 +395,10 @@ def _train(reader: Reader, top: Mapping, record: type[Any]) -> dict[str, Any]:
         except ValueError as error:
             reader.report("E005", f"train.{f.name}", train.entries[f.name].place, str(error))
     return found
+
+
+def _train_keys(reader: Reader, value: Value, path: str) -> Mapping:
+    return reader.fields(value, path, [f.name for record in (Recipe, Fidelity) for f in fields(record)])
 
 
 def _search(reader: Reader, value: Value, path: str) -> dict[str, int]:

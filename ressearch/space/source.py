@@ -8,7 +8,7 @@ Scalars follow the YAML 1.2 core schema: `1e-3` is a number; `on`, `yes` and `12
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -38,6 +38,7 @@ class Scalar:
     value: str | int | float | bool | None
     place: Place
     size: int = 1
+    depth: int = 1
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ class Sequence:
     items: tuple[Value, ...]
     place: Place
     size: int
+    depth: int = 1
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,7 @@ class Mapping:
     key_places: dict[str, Place]
     place: Place
     size: int
+    depth: int = 1
 
 
 Value = Scalar | Sequence | Mapping
@@ -88,6 +91,7 @@ class _Parser:
         self.anchors: dict[str, Value] = {}
         self.problems: list[Problem] = []
         self.depth = self.read = 0
+        self.mark: Any = None
 
     def document(self) -> Value:
         events = self.events()
@@ -106,22 +110,20 @@ class _Parser:
         """The events that carry values; those of streams and documents are left out."""
         try:
             for event in yaml.parse(self.text, Loader=yaml.SafeLoader):
-                self.read += 1
+                self.read, self.mark = self.read + 1, event.end_mark
                 if self.read > 4 * MAX_VALUES:
                     self.refuse("E030", event, f"more than {MAX_VALUES:,} values")
                 if isinstance(event, _VALUES + _ENDS):
                     yield event
                 elif isinstance(event, DocumentStartEvent) and event.tags:
                     self.refuse("E003", event, "YAML directives are not allowed")
-        except yaml.YAMLError as error:
+        except (yaml.YAMLError, ValueError, OverflowError) as error:  # the last two: an escape beyond Unicode
             raise SpaceError([self.syntax_problem(error)]) from error
 
     def value(self, event: Event, events: Iterator[Event]) -> Value:
         if isinstance(event, AliasEvent):
             return self.alias(event)
-        if getattr(event, "tag", None):
-            hint = "write the value itself; a search space is plain data and runs no code"
-            self.refuse("E003", event, f"the tag {_tag_name(event)!r} is not allowed", hint)
+        self.refuse_tag(event)
         self.depth += 1
         if self.depth > MAX_DEPTH:
             self.refuse("E030", event, f"nested more than {MAX_DEPTH} deep")
@@ -138,17 +140,26 @@ class _Parser:
         name = str(event.anchor)
         if name not in self.anchors:
             self.refuse("E001", event, f"the alias *{name} stands for nothing that is complete above it")
-        return self.anchors[name]
+        value = self.anchors[name]
+        if self.depth + value.depth > MAX_DEPTH:
+            self.refuse("E030", event, f"nested more than {MAX_DEPTH} deep once its aliases are expanded")
+        return value
 
     def scalar(self, event: ScalarEvent, events: Iterator[Event]) -> Scalar:
-        value = _resolve(event.value) if event.style is None else event.value
-        return Scalar(value, self.place(event))
+        return Scalar(_resolve(event.value) if event.style is None else self.quoted(event), self.place(event))
+
+    def quoted(self, event: ScalarEvent) -> str:
+        """The text of a scalar; PyYAML leaves a surrogate pair, which JSON writes as two escapes, in two halves."""
+        try:
+            return str(event.value).encode("utf-16", "surrogatepass").decode("utf-16")
+        except UnicodeDecodeError:
+            self.refuse("E001", event, "this is not YAML: half of a surrogate pair")
 
     def sequence(self, event: SequenceStartEvent, events: Iterator[Event]) -> Sequence:
         items = []
         while not isinstance(following := next(events), SequenceEndEvent):
             items.append(self.value(following, events))
-        return Sequence(tuple(items), self.place(event), 1 + sum(item.size for item in items))
+        return Sequence(tuple(items), self.place(event), 1 + sum(item.size for item in items), 1 + _deepest(items))
 
     def mapping(self, event: MappingStartEvent, events: Iterator[Event]) -> Mapping:
         entries: dict[str, Value] = {}
@@ -158,30 +169,29 @@ class _Parser:
             places.setdefault(key, self.place(following))
             entries[key] = self.value(next(events), events)
         size = 1 + sum(item.size for item in entries.values())
-        return Mapping(entries, places, self.place(event), size)
+        return Mapping(entries, places, self.place(event), size, 1 + _deepest(entries.values()))
 
     def key(self, event: Event, known: dict[str, Place]) -> str:
         if not isinstance(event, ScalarEvent):
             self.refuse("E001", event, "a key must be a plain word")
-        if event.value == "<<":
+        self.refuse_tag(event)
+        if event.value == "<<" and event.style is None:
             self.refuse(
                 "E003", event, "merge keys (<<) are not YAML 1.2", "repeat the keys, or name a block and `use` it"
             )
-        if event.value in known:
-            first = known[event.value].line
-            self.problems.append(
-                Problem(
-                    "E002",
-                    "",
-                    f"the key {event.value!r} stands here twice",
-                    self.place(event),
-                    f"first on line {first}",
-                )
-            )
-        return str(event.value)
+        key = self.quoted(event)
+        if key in known:
+            message, hint = f"the key {key!r} stands here twice", f"first on line {known[key].line}"
+            self.problems.append(Problem("E002", "", message, self.place(event), hint))
+        return key
 
     def refuse(self, code: str, event: Event, message: str, hint: str | None = None) -> NoReturn:
         raise SpaceError([*self.problems, Problem(code, "", message, self.place(event), hint)])
+
+    def refuse_tag(self, event: Event) -> None:
+        if getattr(event, "tag", None):
+            hint = "write the value itself; a search space is plain data and runs no code"
+            self.refuse("E003", event, f"the tag {_tag_name(event)!r} is not allowed", hint)
 
     def place(self, event: Event) -> Place:
         mark: Any = event.start_mark
@@ -191,13 +201,24 @@ class _Parser:
         text = self.lines[line] if line < len(self.lines) else ""
         return Place(self.file, line + 1, column + 1, text)
 
-    def syntax_problem(self, error: yaml.YAMLError) -> Problem:
+    def position(self, error: Exception) -> tuple[int, int]:
+        """Line and column, from 0, of the character that an error names by its position in the text."""
+        lines = (self.text[: getattr(error, "position", 0)] + "?").splitlines()
+        return len(lines) - 1, len(lines[-1]) - 1
+
+    def syntax_problem(self, error: Exception) -> Problem:
         mark = getattr(error, "problem_mark", None)
         message = getattr(error, "problem", None) or str(error).split("\n", 1)[0]
-        place = self.at(mark.line, mark.column) if mark else self.at(0, 0)
+        if not isinstance(error, yaml.YAMLError):
+            mark, message = self.mark, "a number in an escape or a directive is too large"
+        place = self.at(mark.line, mark.column) if mark else self.at(*self.position(error))
         tab = "\t" in place.text[: place.column]
         hint = "YAML indents with spaces; replace the tab" if tab else None
         return Problem("E001", "", f"this is not YAML: {message}", place, hint)
+
+
+def _deepest(values: Iterable[Value]) -> int:
+    return max((value.depth for value in values), default=0)
 
 
 def _tag_name(event: Event) -> str:

@@ -78,7 +78,16 @@ class SearchSpace:
     @cached_property
     def baselines(self) -> dict[str, Candidate]:
         """The file's known networks by name, in file order."""
-        return {baseline.name: self._baseline(baseline) for baseline in self.grammar.baselines}
+        found: dict[str, Candidate] = {}
+        problems: list[Problem] = []
+        for baseline in self.grammar.baselines:
+            try:
+                found[baseline.name] = self._baseline(baseline)
+            except SpaceError as error:
+                problems += error.problems
+        if problems:
+            raise SpaceError(problems)
+        return found
 
     def decode(self, choose: Choose) -> Candidate:
         """The candidate that a chooser's answers make.

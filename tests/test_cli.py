@@ -1,0 +1,214 @@
+"""What the command line says: answers on stdout, errors that tell the next step, and never a Python traceback."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ressearch.data import load_search_data
+from ressearch.search.study import StudyBooks, describe_study
+from ressearch.space import SearchSpace
+from ressearch.store import Store
+from tests.conftest import DEMO
+from tests.test_study import drive
+
+
+def run(*words: str, cwd: Path) -> tuple[int, str, str]:
+    result = subprocess.run([sys.executable, "-m", "ressearch", *words], cwd=cwd, capture_output=True, text=True)
+    assert "Traceback" not in result.stderr
+    return result.returncode, result.stdout, result.stderr
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with a store: twelve networks of the demo space with accuracies from a table."""
+    path = tmp_path_factory.mktemp("desk")
+    store = Store.create(path / "runs" / "ressearch.db")
+    space, digits = SearchSpace.load(DEMO), load_search_data("digits")
+    books = StudyBooks(space, digits, store, describe_study(space, digits, name="demo", source="digits", seed=0), 12)
+    drive(books)
+    store.close()
+    return path
+
+
+@pytest.fixture
+def empty(tmp_path: Path) -> Iterator[Path]:
+    yield tmp_path
+    assert not (tmp_path / "runs").exists(), "a command that failed left something behind"
+
+
+def test_best_prints_front_ranking_and_floor(desk: Path) -> None:
+    status, out, err = run("best", cwd=desk)
+    assert (status, err) == (0, "")
+    assert out.startswith(
+        "study demo: digits, 6 epochs on 100% of the training images; 12 trials complete, 0 failed, 0 open"
+    )
+    assert "Pareto front: no network here is both more accurate and cheaper than another" in out
+    assert "(baseline resnet8)" in out
+    assert max(len(line) for line in out.splitlines()) <= 110
+
+
+def test_the_formats_agree(desk: Path) -> None:
+    _, out, _ = run("best", "demo", "-f", "json", cwd=desk)
+    page = json.loads(out)
+    status, out, err = run("best", "demo", "-f", "csv", cwd=desk)
+    rows = list(csv.DictReader(io.StringIO(out)))
+    assert status == 0
+    assert len(rows) == 12
+    floor = float(next(row["accuracy"] for row in rows if row["baseline"] == "resnet8"))
+    assert page["floor"] == {"accuracy": floor, "source": "baseline resnet8"}
+    assert err == f"floor: accuracy >= {100 * floor:.2f} % (baseline resnet8)\n"
+
+    on_front = [row for row in rows if row["on_front"] == "True"]
+    assert {row["id"] for row in on_front} == {record["id"] for record in page["front"]}
+    for row in rows:
+        dominated = any(
+            float(o["accuracy"]) >= float(row["accuracy"])
+            and int(o["macs"]) <= int(row["macs"])
+            and (o["accuracy"], o["macs"]) != (row["accuracy"], row["macs"])
+            for o in rows
+        )
+        assert dominated == (row["on_front"] == "False")
+        assert int(row["flops"]) == 2 * int(row["macs"])
+        assert float(row["accuracy_per_mflop"]) == pytest.approx(
+            float(row["accuracy"]) / (int(row["flops"]) / 1e6), abs=1e-6
+        )
+        assert (row["rank"] != "") == (float(row["accuracy"]) >= floor)
+    ranked = sorted((row for row in rows if row["rank"]), key=lambda row: int(row["rank"]))
+    assert [row["id"] for row in ranked][:10] == [record["id"] for record in page["ranking"]]
+    efficiency = [float(row["accuracy_per_mflop"]) for row in ranked]
+    assert efficiency == sorted(efficiency, reverse=True)
+
+
+def test_the_floor_is_what_the_user_says(desk: Path) -> None:
+    _, out, _ = run("best", "--min-accuracy", "0", "-f", "json", "--limit", "100", cwd=desk)
+    page = json.loads(out)
+    assert page["floor"] == {"accuracy": 0.0, "source": "--min-accuracy"}
+    assert len(page["ranking"]) == 12
+    _, out, _ = run("best", "--min-accuracy", "1", cwd=desk)
+    assert "among the 0 networks with accuracy >= 100.00 % (--min-accuracy)" in out
+
+
+def test_show_prints_cost_trials_and_graph(desk: Path) -> None:
+    baseline = SearchSpace.load(DEMO).baselines["resnet8"]
+    id, cost = baseline.architecture.id, baseline.cost
+    status, out, err = run("show", id[:6], cwd=desk)
+    assert (status, err) == (0, "")
+    assert out.startswith(f"architecture {id}: {len(baseline.architecture)} nodes, depth {cost.depth}\n")
+    assert f"{cost.flops:,} FLOPs ({cost.macs:,} MACs), {cost.params:,} parameters" in out
+    assert "baseline resnet8" in out
+    assert str(baseline.architecture) in out
+
+    _, out, _ = run("show", id, "-f", "json", cwd=desk)
+    page = json.loads(out)
+    assert page["cost"]["macs"] == cost.macs
+    assert page["architecture"] == json.loads(baseline.architecture.to_json())
+    assert page["trials"][0]["decisions"] == dict(baseline.decisions)
+
+
+NO_STORE = "error[E500]: there is no results store at runs/ressearch.db\n  = help: `ressearch search FILE` makes one\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "message"),
+    [
+        (("best",), 4, NO_STORE),
+        (("show", "abc"), 4, NO_STORE),
+        (("search", "no.yaml"), 2, "error[E031]: cannot read the search space no.yaml: No such file or directory\n"),
+        (
+            ("search", str(DEMO), "--data", "minst"),
+            4,
+            "error[E400]: there is no data set or directory 'minst'\n"
+            "  = help: use one of the bundled data sets (digits) or a directory of IDX files\n",
+        ),
+        (
+            ("search", str(DEMO), "--data", "."),
+            4,
+            "error[E400]: . holds no files: train-images-idx3-ubyte[.gz] is missing\n"
+            "  = help: a data directory holds train-images-idx3-ubyte, train-labels-idx1-ubyte, "
+            "t10k-images-idx3-ubyte, t10k-labels-idx1-ubyte\n",
+        ),
+    ],
+    ids=["best", "show", "no-file", "no-data", "empty-directory"],
+)  # fmt: skip
+def test_errors_say_what_to_do(empty: Path, words: tuple[str, ...], status: int, message: str) -> None:
+    assert run(*words, cwd=empty) == (status, "", message)
+
+
+def test_a_bad_file_shows_the_place(empty: Path) -> None:
+    (empty / "bad.yaml").write_text("version: 1\nname: bad\ninput: {shape: [1, 8, 8], classes: 10}\nstage: []\n")
+    status, out, err = run("search", "bad.yaml", cwd=empty)
+    assert (status, out) == (2, "")
+    assert err == (
+        "error[E004]: 'stages' is missing\n"
+        " --> bad.yaml:1:1\n"
+        "  |\n"
+        "1 | version: 1\n"
+        "  | ^\n"
+        "\n"
+        "error[E003]: stage: unknown key 'stage'\n"
+        " --> bad.yaml:4:1\n"
+        "  |\n"
+        "4 | stage: []\n"
+        "  | ^\n"
+        "  = help: did you mean 'stages'?\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "part"),
+    [
+        (("serach",), "No such command 'serach'"),
+        (("best", "--min-accuracy", "97"), "97.0 is not in the range 0<=x<=1"),
+        (("search", str(DEMO), "--trials", "0"), "0 is not in the range x>=1"),
+        (("best", "-f", "xml"), "'xml' is not one of 'table', 'json', 'csv'"),
+    ],
+)
+def test_wrong_flags_are_usage_errors(empty: Path, words: tuple[str, ...], part: str) -> None:
+    status, out, err = run(*words, cwd=empty)
+    assert (status, out) == (2, "")
+    assert part in err
+
+
+def test_unknown_names_list_what_there_is(desk: Path) -> None:
+    assert run("best", "dmo", cwd=desk) == (
+        4,
+        "",
+        "error[E500]: there is no study 'dmo'\n  = help: studies here: demo\n",
+    )
+    assert run("show", "zz", cwd=desk) == (
+        4,
+        "",
+        "error[E500]: no architecture has an id that begins with 'zz'\n  = help: `ressearch best` lists ids\n",
+    )
+
+
+def test_every_verb_has_help(tmp_path: Path) -> None:
+    for words in ((), ("search",), ("best",), ("show",)):
+        status, out, err = run(*words, "--help", cwd=tmp_path)
+        assert (status, err) == (0, "")
+        assert out.startswith("Usage: ")
+
+
+def test_questions_start_without_torch_and_ray(desk: Path) -> None:
+    script = (
+        "import sys; from ressearch.cli import cli\n"
+        "for words in (['best'], ['show', '9f']): cli(words, standalone_mode=False)\n"
+        "print(sorted({'torch', 'ray', 'optuna', 'pandas', 'yaml'} & set(sys.modules)), file=sys.stderr)"
+    )
+    result = subprocess.run([sys.executable, "-c", script], cwd=desk, capture_output=True, text=True, check=True)
+    assert result.stderr == "[]\n"
+
+
+def test_a_reader_that_goes_away_is_no_error(desk: Path) -> None:
+    command = f"{sys.executable} -m ressearch best -f csv | head -n 1"
+    result = subprocess.run(["bash", "-o", "pipefail", "-c", command], cwd=desk, capture_output=True, text=True)
+    assert (result.returncode, result.stdout.startswith("id,accuracy")) == (0, True)
+    assert "Traceback" not in result.stderr
