@@ -7,6 +7,7 @@ At most one measurement is accepted per architecture, recipe, fidelity and seed;
 from __future__ import annotations
 
 import json
+import sqlite3
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -349,7 +350,7 @@ def _engine(path: Path, fresh: bool = False) -> Engine:
     def prepare(connection: Any, record: Any) -> None:
         connection.isolation_level = None  # the driver's own rule would leave the schema out of transactions
         if fresh:
-            connection.execute("PRAGMA journal_mode = WAL")
+            _log_ahead(connection)
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
 
@@ -362,10 +363,24 @@ def _engine(path: Path, fresh: bool = False) -> Engine:
     return engine
 
 
+def _log_ahead(connection: Any) -> None:
+    """Switch to a write-ahead log. Whatever its timeout, SQLite itself does not wait here for another who does so."""
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+
+
 def _is_empty(path: Path) -> bool:
     """Whether a file holds nothing, e.g. because the program that was making a store of it was killed."""
-    if path.stat().st_size < 512:  # less than a page; SQLite itself takes a text of one byte for an empty database
-        return path.stat().st_size == 0
+    size = path.stat().st_size
+    if size < 512:  # less than a page; SQLite itself takes a text of one byte for an empty database
+        return size == 0
     store = Store(_engine(path))
     with closing(store), store._read() as connection:
         facts = ("PRAGMA application_id", "PRAGMA user_version", "SELECT count(*) FROM sqlite_master")
