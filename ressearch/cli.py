@@ -248,6 +248,7 @@ def main() -> None:
     """The `ressearch` command: runs a verb; prints our errors as they are and exits with their status."""
     try:
         cli.main(standalone_mode=False)
+        sys.stdout.flush()
     except RessearchError as error:
         click.echo(str(error), err=True)
         sys.exit(error.exit_status)

@@ -247,6 +247,6 @@ def test_a_trial_that_diverges_fails_alone_with_its_reason(desk: Desk) -> None:
 
     status, out, _ = desk.run("best", "tiny", "--failed")
     assert status == 0
-    assert out.count("DivergedError") == 2
+    assert out.count("error[E701]: the training loss was nan after epoch 1") == 2
     status, out, _ = desk.run("best", "-f", "csv")
     assert (status, list(csv.reader(io.StringIO(out)))) == (0, [])

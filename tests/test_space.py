@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from ressearch.architecture import Architecture, Node
 from ressearch.cost import macs_of
-from ressearch.errors import DecisionError
+from ressearch.errors import DecisionError, SpaceError
 from ressearch.ops import Activation, Add, Concat, Conv, Norm, Pad, Pool, Shape
 from ressearch.space import Candidate, Categorical, Choice, Choose, SearchSpace, at_random
 from ressearch.space.grammar import OPERATIONS
@@ -785,3 +785,36 @@ def test_the_second_example_nests_up_to_three_deep_at_every_width(candidate: Can
     assert len(convs) == 2 * len(units)
     shortcuts = [value for path, value in candidate.decisions.items() if path.endswith(".shortcut")]
     assert count(architecture, Add) == len(units) + sum(value != "none" for value in shortcuts)
+
+
+def test_tied_rules_share_only_what_is_open_at_their_depth() -> None:
+    """`pick` may recurse through `outer` at the first level and not at the second: the two are decided apart."""
+    space = SearchSpace.parse(
+        textwrap.dedent("""
+        version: 1
+        name: ties
+        input: {shape: [1, 8, 8], classes: 10}
+        stages: [{width: 8, depth: 2, block: {use: outer}}]
+        blocks:
+          outer: {max_depth: 2, seq: [{use: pick}]}
+          pick:
+            tie: network
+            one_of: {again: {use: outer}, end: {use: leaf}, stop: {op: conv1x1}}
+          leaf: {tie: network, seq: [{op: {values: [conv3x3, conv5x5]}}]}
+        """)
+    )
+    decisions = [set(space.sample(random.Random(seed)).decisions) for seed in range(40)]
+    assert set.union(*decisions) == {"blocks.pick.1.one_of", "blocks.pick.2.one_of", "blocks.leaf.0.op"}
+
+
+def test_a_network_without_end_is_refused_at_once() -> None:
+    """Sixteen rules that each use the next twice would make 65,536 convolutions."""
+    rules = "".join(f"  r{i}: {{seq: [{{use: r{i + 1}}}, {{use: r{i + 1}}}]}}\n" for i in range(16))
+    text = (
+        "version: 1\nname: endless\ninput: {shape: [1, 8, 8], classes: 10}\n"
+        f"stages: [{{width: 8, block: {{use: r0}}}}]\nblocks:\n{rules}  r16: {{op: conv3x3}}\n"
+    )
+    with pytest.raises(SpaceError) as caught:
+        SearchSpace.parse(text)
+    assert "a network of more than 50,000 nodes" in str(caught.value)
+    assert str(caught.value).endswith("= help: lower the depths, repeats or max_depth")

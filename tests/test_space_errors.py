@@ -558,16 +558,17 @@ BODIES = [
         """,
     ),
     Case(
-        "a sum of different shapes",
+        "a pool that would shrink by one",
         """
-        stages: [{width: 8, block: {residual: {shortcut: projection}, body: [{op: maxpool2x2}]}}]
+        stages: [{width: 8, block: {op: maxpool2x2}}]
         """,
         """
-        error[E017]: stages.0.block.0: add needs inputs of one shape, got (8, 7, 7) and (8, 4, 4)
+        error[E017]: stages.0.block.0: an even pool keeps no map's size: 2x2 at stride 1
          --> mine.yaml:4:28
           |
-        4 | stages: [{width: 8, block: {residual: {shortcut: projection}, body: [{op: maxpool2x2}]}}]
+        4 | stages: [{width: 8, block: {op: maxpool2x2}}]
           |                            ^
+          = help: write stride: 2, or use an odd window
         """,
     ),
     Case(
@@ -855,6 +856,22 @@ def test_a_mistake_below_the_head(case: Case) -> None:
 
 
 HEADS = [
+    Case(
+        "a sum of different shapes",
+        """
+        version: 1
+        name: mine
+        input: {shape: [3, 9, 9], classes: 10}
+        stages: [{width: 8, block: {residual: {shortcut: projection}, body: [{op: maxpool2x2, stride: 2}]}}]
+        """,
+        """
+        error[E017]: stages.0.block.0: add needs inputs of one shape, got (8, 4, 4) and (8, 3, 3)
+         --> mine.yaml:4:28
+          |
+        4 | stages: [{width: 8, block: {residual: {shortcut: projection}, body: [{op: maxpool2x2, stride: 2}]}}]
+          |                            ^
+        """,
+    ),
     Case(
         "wrong input shape",
         """

@@ -50,7 +50,10 @@ from ressearch.space.grammar import (
     Var,
     Width,
 )
-from ressearch.space.rules import Depths, fits, opened
+from ressearch.space.rules import Depths, Recursion
+
+MAX_NODES = 50_000
+"""Of one network; ResNet-1202 has some 6,000. More is a mistake, and would fill the memory."""
 
 Ref = int
 """Position of a node under construction."""
@@ -92,6 +95,7 @@ def decode(grammar: Grammar, choose: Choose) -> tuple[Architecture, dict[str, An
 class _Decoder:
     def __init__(self, grammar: Grammar, choose: Choose) -> None:
         self.grammar, self.choose = grammar, choose
+        self.recursion = Recursion(grammar.rules)
         self.decisions: dict[str, Any] = {}
         self.nodes: list[Node] = []
         self.shapes: list[Shape] = []
@@ -171,19 +175,19 @@ class _Decoder:
 
     def use(self, block: Use, x: Ref, context: Context) -> Ref:
         rule = self.grammar.rules[block.rule]
-        depths = opened(rule, context.depths)
+        depths = self.recursion.opened(rule, context.depths)
         if depths is None:
             self.refuse(block, context, f"{rule.name!r} is nested deeper than its max_depth, {rule.max_depth}")
         inner = context.at(rule.name, depths=depths)
         if rule.tie != "none":
-            level = f".{depths[rule.name]}" if rule.name in depths else ""
+            level = self.recursion.level(rule, depths)
             shared = f"stages.{context.stage}" if rule.tie == "stage" else "blocks"
             inner = replace(inner, path=f"{shared}.{rule.name}{level}")
         return self.block(rule.block, x, inner)
 
     def one_of(self, block: OneOf, x: Ref, context: Context) -> Ref:
-        rules, depths = self.grammar.rules, context.depths
-        open_to = tuple(name for name, branch in block.branches.items() if fits(branch, rules, depths))
+        depths = context.depths
+        open_to = tuple(name for name, branch in block.branches.items() if self.recursion.fits(branch, depths))
         name = self.resolve(Categorical(open_to), f"{context.path}.one_of")
         return self.block(block.branches[name], x, context.at(name))
 
@@ -282,6 +286,9 @@ class _Decoder:
 
     def pooled(self, kind: Any) -> Callable[[OpBlock, int, int, Ref, Context], Ref]:
         def emit(block: OpBlock, kernel: int, groups: int, x: Ref, context: Context) -> Ref:
+            if kernel % 2 == 0 and context.stride == 1:
+                hint = f"write stride: {kernel}, or use an odd window"
+                self.refuse(block, context, f"an even pool keeps no map's size: {kernel}x{kernel} at stride 1", hint)
             x = self.fitted(x, replace(context, name=f"{context.name}.fit"))
             return self.add(f"{context.name}.{kind}pool", Pool(kind, kernel, context.stride), x)
 
@@ -332,6 +339,9 @@ class _Decoder:
         return context.width, -(-height // context.stride), -(-width // context.stride)
 
     def add(self, name: str, op: Op, *inputs: Ref) -> Ref:
+        if len(self.nodes) >= MAX_NODES:
+            message, hint = f"a network of more than {MAX_NODES:,} nodes", "lower the depths, repeats or max_depth"
+            raise SpaceError([Problem("E032", name, message, self.grammar.place, hint)])
         self.shapes.append(output_shape(op, [self.shapes[source] for source in inputs]))
         self.nodes.append(Node(name, op, inputs))
         return len(self.nodes) - 1

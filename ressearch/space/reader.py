@@ -119,13 +119,14 @@ def _quoted(words: Collection[str]) -> str:
 # Literals
 
 
-def whole(low: int = 1) -> Parse[int]:
-    """A whole number of at least `low`."""
+def whole(low: int = 1, high: int = 10**9) -> Parse[int]:
+    """A whole number from `low` to `high`."""
 
     def parse(reader: Reader, value: Value, path: str) -> int:
         number = value.value if isinstance(value, Scalar) else None
-        if type(number) is not int or number < low or number > 10**9:
-            reader.refuse("E005", path, value.place, f"expected a whole number from {low}, got {kind_of(value)}")
+        if type(number) is not int or number < low or number > high:
+            bounds = f"from {low}" if high == 10**9 else f"from {low} to {high}"
+            reader.refuse("E005", path, value.place, f"expected a whole number {bounds}, got {kind_of(value)}")
         return number
 
     return parse

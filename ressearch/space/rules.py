@@ -28,29 +28,61 @@ def check(grammar: Grammar, reader: Reader) -> None:
         message = f"recursion without a bound: {' -> '.join([*cycle, cycle[0]])}"
         reader.report("E013", f"blocks.{rule.name}", rule.place, message, f"give {rule.name!r} a max_depth, e.g. 2")
         return
+    recursion = Recursion(grammar.rules)
     for rule in grammar.rules.values():
-        if not fits(rule.block, grammar.rules, {rule.name: 1}):
+        if not recursion.fits(rule.block, {rule.name: 1}):
             message = f"every way through {rule.name!r} needs more nesting than its max_depth allows"
             reader.report(
                 "E013", f"blocks.{rule.name}", rule.place, message, "give it a one_of with a branch that ends"
             )
 
 
-def fits(block: Block, rules: Mapping[str, Rule], depths: Depths) -> bool:
-    """Whether some way to complete the block keeps every rule within its max_depth."""
-    if isinstance(block, Use):
-        deeper = opened(rules[block.rule], depths)
-        return deeper is not None and fits(rules[block.rule].block, rules, deeper)
-    quantifier = any if isinstance(block, OneOf) else all
-    return quantifier(fits(child, rules, depths) for child in children(block))
+class Recursion:
+    """How far the rules of a grammar may still nest; remembers what it has worked out."""
 
+    def __init__(self, rules: Mapping[str, Rule]) -> None:
+        self._rules = rules
+        self._fits: dict[tuple[int, frozenset[tuple[str, int]]], bool] = {}
 
-def opened(rule: Rule, depths: Depths) -> Depths | None:
-    """The depths inside one more use of a rule, or None if its max_depth forbids it."""
-    if rule.max_depth is None:
-        return depths
-    depth = depths.get(rule.name, 0) + 1
-    return {**depths, rule.name: depth} if depth <= rule.max_depth else None
+    def fits(self, block: Block, depths: Depths) -> bool:
+        """Whether some way to complete the block keeps every rule within its max_depth."""
+        key = id(block), frozenset(depths.items())
+        if key not in self._fits:
+            self._fits[key] = self._completes(block, depths)
+        return self._fits[key]
+
+    def opened(self, rule: Rule, depths: Depths) -> Depths | None:
+        """The depths inside one more use of a rule, or None if its max_depth forbids it."""
+        if rule.max_depth is None:
+            return depths
+        depth = depths.get(rule.name, 0) + 1
+        return {**depths, rule.name: depth} if depth <= rule.max_depth else None
+
+    def level(self, rule: Rule, depths: Depths) -> str:
+        """Where tied copies of a rule stop sharing: those at other depths may not have the same choices.
+
+        Empty for a rule that holds nothing recursive, which is the same at every depth.
+        """
+        within = self._used_by(rule.name)
+        return "".join(f".{depth}" for name, depth in sorted(depths.items()) if name in within)
+
+    def _completes(self, block: Block, depths: Depths) -> bool:
+        if isinstance(block, Use):
+            rule = self._rules[block.rule]
+            deeper = self.opened(rule, depths)
+            return deeper is not None and self.fits(rule.block, deeper)
+        quantifier = any if isinstance(block, OneOf) else all
+        return quantifier(self.fits(child, depths) for child in children(block))
+
+    def _used_by(self, name: str) -> set[str]:
+        """The rule and all rules that it uses, directly or through others."""
+        found, waiting = set(), [name]
+        while waiting:
+            rule = waiting.pop()
+            if rule not in found:
+                found.add(rule)
+                waiting += [block.rule for block in blocks_in(self._rules[rule].block) if isinstance(block, Use)]
+        return found
 
 
 def blocks_in(block: Block) -> Iterator[Block]:

@@ -44,6 +44,7 @@ TOP = (
     "version", "name", "input", "stem", "vars", "stages", "blocks", "baselines", "limits", "task", "train", "search",
 )  # fmt: skip
 _NO_INPUT: tuple[tuple[int, ...], int] = ((1, 1, 1), 2)
+MAX_NESTING = 32
 LIMITED = ("macs", "params", "activations", "depth")
 ACTIVATIONS = ("relu", "silu", "gelu", "none")
 
@@ -304,7 +305,7 @@ def _rule(name: str) -> Parse[Rule]:
             name=name,
             block=_block(reader, Mapping(rest, mapping.key_places, mapping.place, mapping.size), path),
             place=mapping.place,
-            max_depth=reader.optional(mapping, "max_depth", path, whole(), None),
+            max_depth=reader.optional(mapping, "max_depth", path, whole(1, MAX_NESTING), None),
             tie=reader.optional(mapping, "tie", path, word(Tie, "E011", "a way to tie"), "none"),  # type: ignore[arg-type]
         )
 
