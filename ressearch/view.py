@@ -83,12 +83,17 @@ def standing_page(standing: Standing, limit: int) -> RenderableType:
     """Front and ranking for people."""
     floor = f"accuracy >= {percent(standing.floor.accuracy)} ({standing.floor.source})"
     return Group(
-        Text(_headline(standing)),
-        Text("\nPareto front: no network here is both more accurate and cheaper than another"),
+        _line(_headline(standing)),
+        _line("\nPareto front: no network here is both more accurate and cheaper than another"),
         _results_table(standing, standing.front),
-        Text(f"Accuracy per FLOP, among the {len(standing.ranking)} networks with {floor}"),
+        _line(f"Accuracy per FLOP, among the {len(standing.ranking)} networks with {floor}"),
         _results_table(standing, standing.ranking[:limit]),
     )
+
+
+def _line(text: str) -> Text:
+    """A line that is left whole where it does not fit, so that it can be searched for and piped."""
+    return Text(text, no_wrap=True, overflow="ignore")
 
 
 def _headline(standing: Standing) -> str:
