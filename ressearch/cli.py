@@ -18,14 +18,16 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 from ressearch import __version__
-from ressearch.errors import RessearchError
+from ressearch.errors import NothingFitsError, RessearchError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from ressearch.search.study import Progress
+    from ressearch.space import Candidate
     from ressearch.view import Standing
 
+INVALID = 2
 INTERRUPTED = 130
 FAILED_TRIALS = 5
 PLAIN_WIDTH = 110
@@ -88,7 +90,8 @@ def search(
     seed = defaults.get("seed", 0) if seed is None else seed
     name = name or space.name
 
-    from ressearch.search import Interrupted, run_study
+    from ressearch.search.run import run_study
+    from ressearch.search.signals import Interrupted
 
     try:
         with _live() as watch:
@@ -193,11 +196,7 @@ def _best_csv(found: Standing, limit: int) -> None:
     from ressearch.view import percent, record_of
 
     click.echo(f"floor: accuracy >= {percent(found.floor.accuracy)} ({found.floor.source})", err=True)
-    records = [record_of(found, position) for position in range(len(found.results))]
-    if records:
-        writer = csv.DictWriter(sys.stdout, records[0].keys(), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(records)
+    _write_csv([record_of(found, position) for position in range(len(found.results))])
 
 
 BEST_FORMATS: dict[str, Callable[[Standing, int], None]] = {"table": _best_table, "json": _best_json, "csv": _best_csv}
@@ -210,11 +209,29 @@ def _print_failures(trials: list[Any]) -> None:
 
 
 @cli.command()
-@click.argument("id")
+@click.argument("what", metavar="ID|FILE")
 @format_option("table", "json")
 @store_option
-def show(id: str, form: str, store: Path) -> None:
-    """Print the architecture whose id begins with ID, its cost and its trials."""
+def show(what: str, form: str, store: Path) -> None:
+    """Print an architecture: its cost, its trials, every node of its graph.
+
+    ID is the beginning of an id in the store; FILE is a search space, whose named networks are printed.
+    """
+    if what.endswith((".yaml", ".yml")):
+        _show_file(Path(what), form)
+    else:
+        _show_stored(what, form, store)
+
+
+def _show_file(file: Path, form: str) -> None:
+    for name, candidate in _networks_of(file).items():
+        if form == "json":
+            click.echo(candidate.architecture.to_json())
+        else:
+            click.echo(f"{name}, architecture {candidate.architecture.id}\n{candidate.architecture}\n")
+
+
+def _show_stored(id: str, form: str, store: Path) -> None:
     from dataclasses import asdict
 
     from ressearch.store import Store
@@ -234,6 +251,91 @@ def show(id: str, form: str, store: Path) -> None:
         "trials": [{"study": study, **asdict(trial)} for study, trial in history],
     }
     click.echo(json.dumps(page, indent=2))
+
+
+@cli.command()
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path))
+def validate(files: tuple[Path, ...]) -> None:
+    """Check search space files; every mistake of every file is printed with its line and column."""
+    from ressearch.space import SearchSpace
+
+    failed = False
+    for file in files:
+        try:
+            space = SearchSpace.load(file)
+            click.echo(f"{file}: fine, names {len(space.networks)} network(s)")
+        except RessearchError as error:
+            click.echo(f"{error}\n", err=True)
+            failed = True
+    if failed:
+        sys.exit(INVALID)
+
+
+@cli.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@format_option("table", "json", "csv")
+def cost(file: Path, form: str) -> None:
+    """Print what the networks that FILE names cost: its baselines, or itself where it leaves nothing open."""
+    _print_costs([_cost_record(name, candidate) for name, candidate in _networks_of(file).items()], form)
+
+
+@cli.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("-n", "count", type=click.IntRange(1), default=5, show_default=True, help="How many networks.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the draws.")
+@format_option("table", "json", "csv")
+def sample(file: Path, count: int, seed: int, form: str) -> None:
+    """Draw networks at random from the space in FILE, within its limits, and print what they cost.
+
+    JSON holds the decisions of each as well.
+    """
+    import random
+
+    from ressearch.space import SearchSpace
+
+    space, generator = SearchSpace.load(file), random.Random(seed)
+    drawn = [space.sample(generator) for _ in range(count)]
+    records = [_cost_record(str(number), candidate) for number, candidate in enumerate(drawn)]
+    if form == "json":
+        records = [r | {"decisions": dict(c.decisions)} for r, c in zip(records, drawn, strict=True)]
+    _print_costs(records, form)
+
+
+def _networks_of(file: Path) -> dict[str, Candidate]:
+    from ressearch.space import SearchSpace
+
+    networks = SearchSpace.load(file).networks
+    if not networks:
+        raise NothingFitsError(
+            f"{file} names no network: it leaves choices open and has no baselines",
+            hint=f"`ressearch sample {file}` draws some",
+        )
+    return networks
+
+
+def _cost_record(name: str, candidate: Candidate) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    cost = candidate.cost
+    return {"name": name, "id": candidate.architecture.id, "flops": cost.flops, **asdict(cost)}
+
+
+def _print_costs(records: list[dict[str, Any]], form: str) -> None:
+    if form == "json":
+        click.echo(json.dumps(records, indent=2))
+    elif form == "csv":
+        _write_csv(records)
+    else:
+        from ressearch.view import costs_table
+
+        _console(sys.stdout).print(costs_table(records))
+
+
+def _write_csv(records: list[dict[str, Any]]) -> None:
+    if records:
+        writer = csv.DictWriter(sys.stdout, records[0].keys(), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(records)
 
 
 def _console(stream: TextIO) -> Console:

@@ -132,6 +132,15 @@ def architecture_page(architecture: Architecture, cost: Cost, history: Sequence[
     return Group(Text(facts), _history_table(history))
 
 
+def costs_table(records: Sequence[dict[str, Any]]) -> Table:
+    """What networks cost, by name."""
+    table = _table("name", "id", "MFLOPs", "params", "activations", "peak", "depth", left=("name", "id"))
+    for record in records:
+        counts = (f"{record[key]:,}" for key in ("params", "activations", "peak", "depth"))
+        table.add_row(record["name"], record["id"], f"{record['flops'] / 1e6:,.3f}", *counts)
+    return table
+
+
 def _history_table(history: Sequence[tuple[str, Trial]]) -> Table:
     table = _table("study", "trial", "state", "seed", "accuracy", "loss", "seconds", left=("study", "state"))
     table.add_column("", overflow="fold")

@@ -191,7 +191,7 @@ def test_unknown_names_list_what_there_is(desk: Path) -> None:
 
 
 def test_every_verb_has_help(tmp_path: Path) -> None:
-    for words in ((), ("search",), ("best",), ("show",)):
+    for words in ((), ("search",), ("best",), ("show",), ("validate",), ("cost",), ("sample",)):
         status, out, err = run(*words, "--help", cwd=tmp_path)
         assert (status, err) == (0, "")
         assert out.startswith("Usage: ")
@@ -213,3 +213,67 @@ def test_a_reader_that_goes_away_is_no_error(desk: Path) -> None:
     assert result.stdout.startswith("id,accuracy")
     assert result.stderr.startswith("floor: accuracy >= ")
     assert len(result.stderr.splitlines()) == 1
+
+
+def test_costs_of_named_networks_are_printed_in_three_formats(tmp_path: Path) -> None:
+    status, out, err = run("cost", str(DEMO), "-f", "json", cwd=tmp_path)
+    assert (status, err) == (0, "")
+    expected = SearchSpace.load(DEMO).baselines
+    records = {record["name"]: record for record in json.loads(out)}
+    assert set(records) == set(expected)
+    for name, candidate in expected.items():
+        cost = candidate.cost
+        assert records[name] == {
+            "name": name, "id": candidate.architecture.id, "flops": 2 * cost.macs, "macs": cost.macs,
+            "params": cost.params, "activations": cost.activations, "peak": cost.peak, "depth": cost.depth,
+        }  # fmt: skip
+    _, out, _ = run("cost", str(DEMO), "-f", "csv", cwd=tmp_path)
+    assert [row["id"] for row in csv.DictReader(io.StringIO(out))] == [r["id"] for r in records.values()]
+    _, out, _ = run("cost", str(DEMO), cwd=tmp_path)
+    assert f"{records['resnet8']['flops'] / 1e6:,.3f}" in out
+
+
+def test_a_file_that_leaves_nothing_open_names_itself(tmp_path: Path) -> None:
+    (tmp_path / "one.yaml").write_text(
+        "version: 1\nname: one\ninput: {shape: [3, 8, 8], classes: 10}\nstages: [{width: 8, block: {op: conv3x3}}]\n"
+    )
+    _, out, _ = run("cost", "one.yaml", "-f", "json", cwd=tmp_path)
+    (record,) = json.loads(out)
+    assert (record["name"], record["macs"]) == ("one", 3 * 8 * 9 * 64 + 8 * 10)
+    status, out, _ = run("show", "one.yaml", cwd=tmp_path)
+    assert status == 0
+    assert out.startswith(f"one, architecture {record['id']}\ninput ")
+
+
+def test_an_open_file_without_baselines_names_nothing(tmp_path: Path) -> None:
+    (tmp_path / "open.yaml").write_text(
+        "version: 1\nname: open\ninput: {shape: [3, 8, 8], classes: 10}\n"
+        "stages: [{width: {values: [4, 8]}, block: {op: conv3x3}}]\n"
+    )
+    assert run("cost", "open.yaml", cwd=tmp_path) == (
+        3,
+        "",
+        "error[E300]: open.yaml names no network: it leaves choices open and has no baselines\n"
+        "  = help: `ressearch sample open.yaml` draws some\n",
+    )
+
+
+def test_samples_are_reproducible_and_carry_their_decisions(tmp_path: Path) -> None:
+    words = ("sample", str(DEMO), "-n", "4", "--seed", "7", "-f", "json")
+    _, out, _ = run(*words, cwd=tmp_path)
+    assert run(*words, cwd=tmp_path)[1] == out
+    space = SearchSpace.load(DEMO)
+    records = json.loads(out)
+    assert len(records) == 4
+    for record in records:
+        candidate = space.decode_stored(record["decisions"])
+        assert (candidate.architecture.id, candidate.cost.macs) == (record["id"], record["macs"])
+
+
+def test_validate_goes_through_all_files(tmp_path: Path) -> None:
+    (tmp_path / "bad.yaml").write_text("version: 1\nversion: 1\n")
+    status, out, err = run("validate", str(DEMO), "bad.yaml", "none.yaml", cwd=tmp_path)
+    assert status == 2
+    assert out == f"{DEMO}: fine, names 2 network(s)\n"
+    assert err.startswith("error[E002]: the key 'version' stands here twice\n --> bad.yaml:2:1\n")
+    assert "error[E031]: cannot read the search space none.yaml: No such file or directory" in err

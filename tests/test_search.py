@@ -196,7 +196,7 @@ def test_an_interrupt_keeps_what_is_finished_and_tells_how_to_go_on(desk: Desk, 
 
 
 def workers_of(process: subprocess.Popen[str]) -> list[int]:
-    listed = subprocess.run(["pgrep", "-s", str(process.pid), "-f", "ray::_Worker"], capture_output=True, text=True)
+    listed = subprocess.run(["pgrep", "-s", str(process.pid), "-f", "ray::Worker"], capture_output=True, text=True)
     return [int(pid) for pid in listed.stdout.split()]
 
 

@@ -10,7 +10,8 @@ from filelock import FileLock, Timeout
 
 from ressearch.data import load_search_data
 from ressearch.errors import StudyError
-from ressearch.search.distribute import Watch, distribute
+from ressearch.search.distribute import distribute
+from ressearch.search.queue import Watch
 from ressearch.search.study import Progress, StudyBooks, describe_study
 from ressearch.space import SearchSpace
 from ressearch.store import Store

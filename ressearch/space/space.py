@@ -89,6 +89,16 @@ class SearchSpace:
             raise SpaceError(problems)
         return found
 
+    @cached_property
+    def networks(self) -> dict[str, Candidate]:
+        """The networks that the file names: its baselines, or itself where it leaves nothing open."""
+        if self.baselines:
+            return self.baselines
+        try:
+            return {self.name: self.decode_stored({})}
+        except DecisionError:
+            return {}
+
     def decode(self, choose: Choose) -> Candidate:
         """The candidate that a chooser's answers make.
 
