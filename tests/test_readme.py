@@ -48,6 +48,15 @@ def test_every_space_loads_is_listed_and_opens_with_a_comment(path: Path) -> Non
     assert path.read_text(encoding="utf-8").startswith("# ")
 
 
+def test_the_table_of_known_networks_is_exact() -> None:
+    """Each row's parameters and MACs are those of a network that its file names."""
+    rows = re.findall(r"^\| .+? \| ([a-z-]+) \| ([\d,]+) \| ([\d,]+) \|", LANGUAGE, re.MULTILINE)
+    assert len(rows) >= 18
+    for file, params, macs in rows:
+        costs = [c.cost for c in SearchSpace.load(ROOT / "search_spaces" / f"{file}.yaml").networks.values()]
+        assert (int(params.replace(",", "")), int(macs.replace(",", ""))) in {(c.params, c.macs) for c in costs}
+
+
 def test_every_key_and_word_of_the_language_is_documented() -> None:
     words = {*TOP, *BLOCKS, *standard_rules(), "max_depth", "tie", "shortcut", "order", "stride_at", "ratio", "log"}
     assert {word for word in words if f"`{word}" not in LANGUAGE and f"{word}" not in LANGUAGE} == set()

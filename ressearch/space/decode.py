@@ -44,6 +44,7 @@ from ressearch.space.grammar import (
     Ratio,
     Repeat,
     Residual,
+    Scope,
     Seq,
     Stage,
     Use,
@@ -191,6 +192,10 @@ class _Decoder:
         name = self.resolve(Categorical(open_to), f"{context.path}.one_of")
         return self.block(block.branches[name], x, context.at(name))
 
+    def scope(self, block: Scope, x: Ref, context: Context) -> Ref:
+        width = context.width if block.width is None else self.relative_width(block.width, x, context)
+        return self.block(block.block, x, replace(context, width=width, stride=block.stride or context.stride))
+
     def repeat(self, block: Repeat, x: Ref, context: Context) -> Ref:
         return self.copies(block.block, self.resolve(block.count, f"{context.path}.repeat"), x, context)
 
@@ -206,7 +211,7 @@ class _Decoder:
 
     def carrier(self, items: tuple[Block, ...], stride_at: str) -> int | None:
         """The item that carries the stride of a sequence, if one can."""
-        able = [i for i, item in enumerate(items) if not (isinstance(item, OpBlock) and item.stride)]
+        able = [i for i, item in enumerate(items) if not (isinstance(item, OpBlock | Scope) and item.stride)]
         spatial = [i for i in able if stride_at == "spatial" and self.is_spatial(items[i])]
         return next(iter(spatial or able), None)
 
@@ -264,10 +269,15 @@ class _Decoder:
 
     def op(self, block: OpBlock, x: Ref, context: Context) -> Ref:
         operation = OPERATIONS[self.resolve(block.op, f"{context.path}.op")]
-        width = context.width if block.width is None else self.width(block.width, context.width, context.path)
+        width = context.width if block.width is None else self.relative_width(block.width, x, context)
         groups = self.resolve(block.groups, f"{context.path}.groups")
-        here = replace(context, width=width, stride=block.stride or context.stride)
+        order = self.resolve(block.order, f"{context.path}.order") or context.order
+        here = replace(context, width=width, stride=block.stride or context.stride, order=order)
         return _OPERATION[operation.kind](self, block, operation.kernel, groups, x, here)
+
+    def relative_width(self, width: Width, x: Ref, context: Context) -> int:
+        around = self.shapes[x][0] if isinstance(width, Ratio) and width.of == "input" else context.width
+        return self.width(width, around, context.path)
 
     # Operations
 
@@ -360,6 +370,7 @@ EMIT: dict[type[Block], Callable[[_Decoder, Any, Ref, Context], Ref]] = {
     Residual: _Decoder.residual,
     Dense: _Decoder.dense,
     Repeat: _Decoder.repeat,
+    Scope: _Decoder.scope,
     OneOf: _Decoder.one_of,
     Use: _Decoder.use,
 }

@@ -15,6 +15,7 @@ from ressearch.space.choices import Domain
 from ressearch.trial import Fidelity, Recipe
 
 T = TypeVar("T")
+RatioOf = Literal["stage", "input"]
 
 
 @dataclass(frozen=True)
@@ -30,9 +31,10 @@ Setting: TypeAlias = T | Domain | Var
 
 @dataclass(frozen=True)
 class Ratio:
-    """A width relative to the width around it."""
+    """A width relative to the width around the block, or to that of the map which comes in."""
 
     ratio: Setting[float]
+    of: RatioOf = "stage"
 
 
 Width: TypeAlias = Setting[int] | Ratio
@@ -73,6 +75,7 @@ class OpBlock:
     groups: Setting[int] = 1
     norm: bool = True
     act: str = "relu"
+    order: Setting[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -131,7 +134,17 @@ class Use:
     place: Place
 
 
-Block = OpBlock | Seq | Residual | Dense | Repeat | OneOf | Use
+@dataclass(frozen=True)
+class Scope:
+    """`width:` or `stride:` beside any other block: what it is to make instead of what is around it."""
+
+    block: Block
+    place: Place
+    width: Width | None
+    stride: int | None
+
+
+Block = OpBlock | Seq | Residual | Dense | Repeat | OneOf | Use | Scope
 
 
 @dataclass(frozen=True)
@@ -210,7 +223,7 @@ def children(block: Block) -> tuple[Block, ...]:
             return block.items
         case Residual() | Dense():
             return (block.body,)
-        case Repeat():
+        case Repeat() | Scope():
             return (block.block,)
         case OneOf():
             return tuple(block.branches.values())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import cache
 from importlib import resources
 from types import MappingProxyType
@@ -23,9 +23,11 @@ from ressearch.space.grammar import (
     OpBlock,
     Order,
     Ratio,
+    RatioOf,
     Repeat,
     Residual,
     Rule,
+    Scope,
     Seq,
     Setting,
     Shortcut,
@@ -172,11 +174,26 @@ def _block(reader: Reader, value: Value, path: str) -> Block:
         found = f"has {' and '.join(kinds)}" if kinds else "has none of them"
         message = f"a block is exactly one of {', '.join(BLOCKS)}; this {found}"
         reader.refuse("E016", path, mapping.place, message)
-    return BLOCKS[kinds[0]](reader, mapping, path)
+    scoping = {"width", "stride"} & set(mapping.entries)
+    parse = _scope if scoping and kinds[0] != "op" else BLOCKS[kinds[0]]
+    return parse(reader, mapping, path)
+
+
+def _scope(reader: Reader, value: Mapping, path: str) -> Scope:
+    return Scope(
+        block=_block(reader, _without(value, {"width", "stride"}), path),
+        place=value.place,
+        width=reader.optional(value, "width", path, _width, None),
+        stride=reader.optional(value, "stride", path, whole(), None),
+    )
+
+
+def _without(mapping: Mapping, keys: set[str]) -> Mapping:
+    return replace(mapping, entries={key: item for key, item in mapping.entries.items() if key not in keys})
 
 
 def _op(reader: Reader, value: Mapping, path: str) -> OpBlock:
-    reader.fields(value, path, ["op", "width", "stride", "groups", "norm", "act"])
+    reader.fields(value, path, ["op", "width", "stride", "groups", "norm", "act", "order"])
     return OpBlock(
         op=reader.optional(value, "op", path, setting(word(OPERATIONS, "E012", "an operation")), "identity"),
         place=value.place,
@@ -185,13 +202,15 @@ def _op(reader: Reader, value: Mapping, path: str) -> OpBlock:
         groups=reader.optional(value, "groups", path, setting(whole()), 1),
         norm=reader.optional(value, "norm", path, truth, True),
         act=reader.optional(value, "act", path, word(ACTIVATIONS, "E011", "an activation"), "relu"),
+        order=reader.optional(value, "order", path, _order, None),
     )
 
 
 def _width(reader: Reader, value: Value, path: str) -> Width:
     if isinstance(value, Mapping) and "ratio" in value.entries:
-        ratio = reader.fields(value, path, ["ratio"])
-        return Ratio(setting(positive)(reader, ratio.entries["ratio"], f"{path}.ratio"))
+        entries = reader.fields(value, path, ["ratio", "of"]).entries
+        of = reader.optional(value, "of", path, word(RatioOf, "E011", "what a ratio is of"), "stage")
+        return Ratio(setting(positive)(reader, entries["ratio"], f"{path}.ratio"), of)  # type: ignore[arg-type]
     return setting(whole())(reader, value, path)
 
 
@@ -299,11 +318,9 @@ def _rule_name(reader: Reader, mapping: Mapping, name: str, path: str) -> None:
 def _rule(name: str) -> Parse[Rule]:
     def parse(reader: Reader, value: Value, path: str) -> Rule:
         mapping = reader.mapping(value, path)
-        own = {"max_depth", "tie"}
-        rest = {key: item for key, item in mapping.entries.items() if key not in own}
         return Rule(
             name=name,
-            block=_block(reader, Mapping(rest, mapping.key_places, mapping.place, mapping.size), path),
+            block=_block(reader, _without(mapping, {"max_depth", "tie"}), path),
             place=mapping.place,
             max_depth=reader.optional(mapping, "max_depth", path, whole(1, MAX_NESTING), None),
             tie=reader.optional(mapping, "tie", path, word(Tie, "E011", "a way to tie"), "none"),  # type: ignore[arg-type]
