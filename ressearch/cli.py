@@ -176,7 +176,7 @@ def best(study: str | None, min_accuracy: float | None, limit: int, failed: bool
 def _best_table(found: Standing, limit: int) -> None:
     from ressearch.view import standing_page
 
-    _console(sys.stdout).print(standing_page(found, limit))
+    _console(sys.stdout).print(standing_page(found, limit), crop=False)
 
 
 def _best_json(found: Standing, limit: int) -> None:
@@ -241,7 +241,7 @@ def _show_stored(id: str, form: str, store: Path) -> None:
     architecture, cost = opened.architecture(id)
     history = opened.history(architecture.id)
     if form == "table":
-        _console(sys.stdout).print(architecture_page(architecture, cost, history))
+        _console(sys.stdout).print(architecture_page(architecture, cost, history), crop=False)
         click.echo(str(architecture))
         return
     page = {
@@ -328,7 +328,7 @@ def _print_costs(records: list[dict[str, Any]], form: str) -> None:
     else:
         from ressearch.view import costs_table
 
-        _console(sys.stdout).print(costs_table(records))
+        _console(sys.stdout).print(costs_table(records), crop=False)
 
 
 def _write_csv(records: list[dict[str, Any]]) -> None:
