@@ -12,6 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from ressearch.analysis import analyse
 from ressearch.architecture import Architecture
 from ressearch.cost import Cost
 from ressearch.ranking import accuracy_per_mflop, by_efficiency, pareto_front
@@ -123,11 +124,14 @@ def _results_table(standing: Standing, positions: Iterable[int]) -> Table:
 
 
 def architecture_page(architecture: Architecture, cost: Cost, history: Sequence[tuple[str, Trial]]) -> RenderableType:
-    """One network for people: its cost and its trials."""
+    """One network for people: its cost, its wiring and its trials."""
+    wiring = analyse(architecture)
     facts = (
         f"architecture {architecture.id}: {len(architecture)} nodes, depth {cost.depth}\n"
         f"{cost.flops:,} FLOPs ({cost.macs:,} MACs), {cost.params:,} parameters, "
         f"{cost.activations:,} activations, {cost.peak:,} at once\n"
+        f"nesting {wiring.nesting}, {wiring.skips} skips, {wiring.paths:,} paths of {min(wiring.spectrum)} to "
+        f"{max(wiring.spectrum)} layers, receptive field {wiring.receptive_field} pixels\n"
     )
     return Group(Text(facts), _history_table(history))
 

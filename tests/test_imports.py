@@ -14,7 +14,7 @@ import ressearch
 PACKAGE = Path(ressearch.__file__).parent
 
 ROOMS = [
-    "errors", "ops", "identity", "architecture", "cost", "trial", "space", "network", "data", "training",
+    "errors", "ops", "identity", "architecture", "cost", "analysis", "trial", "space", "network", "data", "training",
     "store", "ranking", "search", "view", "cli", "__main__",
 ]  # fmt: skip
 """In the order in which data flows; the order of imports."""

@@ -1,0 +1,140 @@
+"""What the wiring alone tells of a network: skips, nesting, paths and their lengths, receptive field. No torch.
+
+A path runs from the image to the class scores along edges; its length is the number of convolution and linear layers
+on it (Veit et al. 2016 count residual blocks instead). Paths are counted by dynamic programming, never enumerated:
+ResNet-110 has 2^54 of them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from ressearch.architecture import Architecture
+from ressearch.ops import Add, Concat, Conv, Linear, Op, Pad, Pool
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """Facts of one network's wiring.
+
+    skips: inputs of sums and concatenations beyond the first. nesting: how many residual sums enclose each other at
+    most; 0 is a plain network, 1 a residual one, 2 and more residuals of residuals. spectrum: length of a path ->
+    number of paths of this length. receptive_field: pixels along one side of the image that an element of the last
+    map can depend on, were the image without bounds.
+    """
+
+    skips: int
+    nesting: int
+    spectrum: Mapping[int, int]
+    receptive_field: int
+
+    @property
+    def paths(self) -> int:
+        """Number of paths from the image to the class scores."""
+        return sum(self.spectrum.values())
+
+    @property
+    def mean_length(self) -> float:
+        """Mean length of a path, in convolution and linear layers."""
+        return sum(length * count for length, count in self.spectrum.items()) / self.paths
+
+
+def analyse(architecture: Architecture) -> Analysis:
+    """The facts of an architecture's wiring."""
+    merges = [node for node in architecture.nodes if isinstance(node.op, Add | Concat)]
+    return Analysis(
+        skips=sum(len(node.inputs) - 1 for node in merges),
+        nesting=_nesting(architecture),
+        spectrum=MappingProxyType(dict(sorted(_spectrum(architecture).items()))),
+        receptive_field=_receptive_field(architecture),
+    )
+
+
+def _spectrum(architecture: Architecture) -> Counter[int]:
+    """Per node, how many paths of each length lead to it; kept until the last reader has had it."""
+    last_use = {source: at for at, node in enumerate(architecture.nodes) for source in node.inputs}
+    arriving: dict[int, Counter[int]] = {}
+    for at, node in enumerate(architecture.nodes):
+        step = isinstance(node.op, Conv | Linear)
+        found: Counter[int] = Counter() if node.inputs else Counter({0: 1})
+        for source in node.inputs:
+            for length, count in arriving[source].items():
+                found[length + step] += count
+        arriving[at] = found
+        for source in set(node.inputs):
+            if last_use[source] == at:
+                del arriving[source]
+    return arriving[len(architecture) - 1]
+
+
+def _nesting(architecture: Architecture) -> int:
+    """The longest chain of sums that enclose each other.
+
+    A sum's region begins at its immediate dominator, where the ways part that meet in it. A sum encloses another if it
+    is on every way from the other to the output, and its own region began before the other was reached.
+    """
+    inputs = [node.inputs for node in architecture.nodes]
+    begins = _immediate_dominators(inputs)
+    after = _immediate_postdominators(inputs)
+    levels: dict[int, int] = {}
+    for at in reversed(range(len(inputs))):
+        if isinstance(architecture.nodes[at].op, Add):
+            around = [levels[m] for m in _chain(after, at) if m in levels and begins[m] < at]
+            levels[at] = 1 + max(around, default=0)
+    return max(levels.values(), default=0)
+
+
+def _chain(parents: Sequence[int], node: int) -> Iterator[int]:
+    """The node's ancestors in a tree whose root is its own parent."""
+    while parents[node] != node:
+        node = parents[node]
+        yield node
+
+
+def _immediate_dominators(inputs: Sequence[Sequence[int]]) -> list[int]:
+    """Per node of a graph in topological order, the last node that all ways to it share; the first node is its own."""
+    parents, depths = [0], [0]
+    for sources in inputs[1:]:
+        meeting = sources[0]
+        for source in sources[1:]:
+            meeting = _meeting(parents, depths, meeting, source)
+        parents.append(meeting)
+        depths.append(depths[meeting] + 1)
+    return parents
+
+
+def _meeting(parents: Sequence[int], depths: Sequence[int], a: int, b: int) -> int:
+    while a != b:
+        if depths[a] < depths[b]:
+            a, b = b, a
+        a = parents[a]
+    return a
+
+
+def _immediate_postdominators(inputs: Sequence[Sequence[int]]) -> list[int]:
+    """The same from the output backwards: the first node that all ways from a node to the output share."""
+    last = len(inputs) - 1
+    readers: list[list[int]] = [[] for _ in inputs]
+    for at, sources in enumerate(inputs):
+        for source in sources:
+            readers[last - source].append(last - at)
+    return [last - parent for parent in reversed(_immediate_dominators(readers))]
+
+
+def _receptive_field(architecture: Architecture) -> int:
+    """Field and step, in pixels of the image, of each node; the step is how far apart neighbouring elements see."""
+    fields: list[tuple[int, int]] = []
+    for node in architecture.nodes:
+        field, step = max((fields[source] for source in node.inputs), default=(1, 1))
+        kernel, stride = _window(node.op)
+        fields.append((field + (kernel - 1) * step, step * stride))
+    return fields[-1][0]
+
+
+def _window(op: Op) -> tuple[int, int]:
+    if isinstance(op, Conv | Pool):
+        return op.kernel, op.stride
+    return (1, op.stride) if isinstance(op, Pad) else (1, 1)
