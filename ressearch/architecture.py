@@ -115,6 +115,8 @@ def alive(nodes: Sequence[Node], output: int) -> tuple[Node, ...]:
     for position in reversed(range(output + 1)):
         if position in reached:
             reached.update(nodes[position].inputs)
+    if len(reached) == output + 1:
+        return tuple(nodes[: output + 1])
     kept = sorted(reached)
     renumbered = {old: new for new, old in enumerate(kept)}
     return tuple(

@@ -26,13 +26,14 @@ class Op:
     """Base of all operations. `arity` is the number of inputs; `None` stands for two or more."""
 
     __slots__ = ()
+    __match_args__: tuple[str, ...] = ()
     arity: int | None = 1
 
     def __post_init__(self) -> None:
-        for field in fields(self):  # type: ignore[arg-type]  # each subclass is a dataclass
-            value = getattr(self, field.name)
+        for name in self.__match_args__:  # the names of its fields
+            value = getattr(self, name)
             if isinstance(value, int) and not isinstance(value, bool) and value < 1:
-                raise ArchitectureError(f"{name_of(self)}: {field.name} must be at least 1, got {value}")
+                raise ArchitectureError(f"{name_of(self)}: {name} must be at least 1, got {value}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +193,12 @@ def output_shape(op: Op, inputs: Sequence[Shape]) -> Shape:
 
     Raises ArchitectureError if the number, rank or sizes of the inputs do not fit.
     """
+    return _output_shape(op, tuple(inputs))
+
+
+@lru_cache(maxsize=65_536)
+def _output_shape(op: Op, inputs: tuple[Shape, ...]) -> Shape:
+    """Remembered, since a network repeats a few layers on a few shapes."""
     _require_arity(op, inputs)
     return SHAPE_RULES[type(op)](op, inputs)
 

@@ -13,8 +13,8 @@ not treated twice (He et al. 2016b share it between body and projection).
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from typing import Any, NoReturn
+from types import MappingProxyType
+from typing import Any, NamedTuple, NoReturn
 
 from ressearch.architecture import Architecture, Node, alive
 from ressearch.errors import ArchitectureError, DecisionError, Problem, SpaceError
@@ -60,8 +60,7 @@ Ref = int
 """Position of a node under construction."""
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
+class Context(NamedTuple):
     """What surrounds a block: where it stands, and what shape and form it has to give.
 
     name: address of this very instance. path: address of its decisions, the same for tied instances.
@@ -76,11 +75,11 @@ class Context:
     order: str = "post"
     stride_at: str = "spatial"
     closed: bool = True
-    depths: Depths = field(default_factory=dict)
+    depths: Depths = MappingProxyType({})
 
     def at(self, step: str, **changes: Any) -> Context:
         """The context of a part of this block."""
-        return replace(self, name=f"{self.name}.{step}", path=f"{self.path}.{step}", **changes)
+        return self._replace(name=f"{self.name}.{step}", path=f"{self.path}.{step}", **changes)
 
 
 def decode(grammar: Grammar, choose: Choose) -> tuple[Architecture, dict[str, Any]]:
@@ -183,7 +182,7 @@ class _Decoder:
         if rule.tie != "none":
             level = self.recursion.level(rule, depths)
             shared = f"stages.{context.stage}" if rule.tie == "stage" else "blocks"
-            inner = replace(inner, path=f"{shared}.{rule.name}{level}")
+            inner = inner._replace(path=f"{shared}.{rule.name}{level}")
         return self.block(rule.block, x, inner)
 
     def one_of(self, block: OneOf, x: Ref, context: Context) -> Ref:
@@ -194,7 +193,7 @@ class _Decoder:
 
     def scope(self, block: Scope, x: Ref, context: Context) -> Ref:
         width = context.width if block.width is None else self.relative_width(block.width, x, context)
-        return self.block(block.block, x, replace(context, width=width, stride=block.stride or context.stride))
+        return self.block(block.block, x, context._replace(width=width, stride=block.stride or context.stride))
 
     def repeat(self, block: Repeat, x: Ref, context: Context) -> Ref:
         return self.copies(block.block, self.resolve(block.count, f"{context.path}.repeat"), x, context)
@@ -265,14 +264,14 @@ class _Decoder:
         y = self.joined(features, f"{context.name}.concat")
         if not block.transition:
             return y
-        return self.fitted(y, replace(context, name=f"{context.name}.transition", order=order))
+        return self.fitted(y, context._replace(name=f"{context.name}.transition", order=order))
 
     def op(self, block: OpBlock, x: Ref, context: Context) -> Ref:
         operation = OPERATIONS[self.resolve(block.op, f"{context.path}.op")]
         width = context.width if block.width is None else self.relative_width(block.width, x, context)
         groups = self.resolve(block.groups, f"{context.path}.groups")
         order = self.resolve(block.order, f"{context.path}.order") or context.order
-        here = replace(context, width=width, stride=block.stride or context.stride, order=order)
+        here = context._replace(width=width, stride=block.stride or context.stride, order=order)
         return _OPERATION[operation.kind](self, block, operation.kernel, groups, x, here)
 
     def relative_width(self, width: Width, x: Ref, context: Context) -> int:
@@ -285,7 +284,7 @@ class _Decoder:
         return self.unit(x, [Conv(context.width, kernel, context.stride, groups)], context, block.norm, block.act)
 
     def depthwise(self, block: OpBlock, kernel: int, groups: int, x: Ref, context: Context) -> Ref:
-        x = self.fitted(x, replace(context, name=f"{context.name}.fit", closed=True))
+        x = self.fitted(x, context._replace(name=f"{context.name}.fit", closed=True))
         conv = Conv(context.width, kernel, context.stride, context.width)
         return self.unit(x, [conv], context, block.norm, block.act)
 
@@ -299,7 +298,7 @@ class _Decoder:
             if kernel % 2 == 0 and context.stride == 1:
                 hint = f"write stride: {kernel}, or use an odd window"
                 self.refuse(block, context, f"an even pool keeps no map's size: {kernel}x{kernel} at stride 1", hint)
-            x = self.fitted(x, replace(context, name=f"{context.name}.fit"))
+            x = self.fitted(x, context._replace(name=f"{context.name}.fit"))
             return self.add(f"{context.name}.{kind}pool", Pool(kind, kernel, context.stride), x)
 
         return emit
@@ -307,7 +306,7 @@ class _Decoder:
     def unchanged(self, block: OpBlock, kernel: int, groups: int, x: Ref, context: Context) -> Ref:
         if context.stride > 1:
             x = self.subsampled(x, context.stride, f"{context.name}.pool")
-        return self.fitted(x, replace(context, name=f"{context.name}.fit"))
+        return self.fitted(x, context._replace(name=f"{context.name}.fit"))
 
     # Parts
 

@@ -43,6 +43,7 @@ class Recursion:
     def __init__(self, rules: Mapping[str, Rule]) -> None:
         self._rules = rules
         self._fits: dict[tuple[int, frozenset[tuple[str, int]]], bool] = {}
+        self._within: dict[str, set[str]] = {}
 
     def fits(self, block: Block, depths: Depths) -> bool:
         """Whether some way to complete the block keeps every rule within its max_depth."""
@@ -63,7 +64,11 @@ class Recursion:
 
         Empty for a rule that holds nothing recursive, which is the same at every depth.
         """
-        within = self._used_by(rule.name)
+        if not depths:
+            return ""
+        if rule.name not in self._within:
+            self._within[rule.name] = self._used_by(rule.name)
+        within = self._within[rule.name]
         return "".join(f".{depth}" for name, depth in sorted(depths.items()) if name in within)
 
     def _completes(self, block: Block, depths: Depths) -> bool:
