@@ -818,3 +818,30 @@ def test_a_network_without_end_is_refused_at_once() -> None:
         SearchSpace.parse(text)
     assert "a network of more than 50,000 nodes" in str(caught.value)
     assert str(caught.value).endswith("= help: lower the depths, repeats or max_depth")
+
+
+def convolutions(architecture: Architecture) -> list[tuple[int, int]]:
+    """Width and stride of each convolution in order."""
+    return [(node.op.width, node.op.stride) for node in architecture.nodes if isinstance(node.op, Conv)]
+
+
+def test_width_and_stride_beside_a_block_replace_those_around_it() -> None:
+    found = only("""
+        stages: [{width: 8, block: {seq: [{use: basic, width: 4}, {use: basic, stride: 2}, {repeat: 2, width: 12,
+                  block: {op: conv3x3}}]}}]
+    """)
+    basic_4, basic_8, repeated = [(4, 1), (4, 1), (4, 1)], [(8, 2), (8, 1), (8, 2)], [(12, 1), (12, 1)]
+    assert convolutions(found) == basic_4 + basic_8 + repeated
+
+
+def test_a_ratio_may_be_of_what_comes_in() -> None:
+    found = only("stages: [{width: 8, block: {seq: [{op: conv3x3, width: 12}, {op: conv1x1, width: WIDTH}]}}]".replace(
+        "WIDTH", "{ratio: 0.5, of: input}"))  # fmt: skip
+    assert convolutions(found) == [(12, 1), (6, 1)]
+
+
+def test_one_operation_may_have_an_order_of_its_own() -> None:
+    found = only("stages: [{width: 8, block: {seq: [{op: conv3x3}, {op: conv1x1, order: pre}, {op: conv3x3}]}}]")
+    kinds = [type(node.op).__name__ for node in found.nodes]
+    conv = ["Conv", "Norm", "Activation"]
+    assert kinds == ["Input", *conv, "Conv", *conv, "GlobalPool", "Linear"]

@@ -46,6 +46,9 @@ TOP = (
     "version", "name", "input", "stem", "vars", "stages", "blocks", "baselines", "limits", "task", "train", "search",
 )  # fmt: skip
 _NO_INPUT: tuple[tuple[int, ...], int] = ((1, 1, 1), 2)
+SCOPED = ("width", "stride")
+"""What may stand beside any block: what it is to make instead of what is around it."""
+
 MAX_NESTING = 32
 LIMITED = ("macs", "params", "activations", "depth")
 ACTIVATIONS = ("relu", "silu", "gelu", "none")
@@ -174,14 +177,14 @@ def _block(reader: Reader, value: Value, path: str) -> Block:
         found = f"has {' and '.join(kinds)}" if kinds else "has none of them"
         message = f"a block is exactly one of {', '.join(BLOCKS)}; this {found}"
         reader.refuse("E016", path, mapping.place, message)
-    scoping = {"width", "stride"} & set(mapping.entries)
+    scoping = set(SCOPED) & set(mapping.entries)
     parse = _scope if scoping and kinds[0] != "op" else BLOCKS[kinds[0]]
     return parse(reader, mapping, path)
 
 
 def _scope(reader: Reader, value: Mapping, path: str) -> Scope:
     return Scope(
-        block=_block(reader, _without(value, {"width", "stride"}), path),
+        block=_block(reader, _without(value, set(SCOPED)), path),
         place=value.place,
         width=reader.optional(value, "width", path, _width, None),
         stride=reader.optional(value, "stride", path, whole(), None),
@@ -215,7 +218,7 @@ def _width(reader: Reader, value: Value, path: str) -> Width:
 
 
 def _seq(reader: Reader, value: Mapping, path: str) -> Seq:
-    reader.fields(value, path, ["seq"])
+    reader.fields(value, path, ["seq", *SCOPED])
     return _items(reader, value.entries["seq"], f"{path}.seq")
 
 
@@ -226,7 +229,7 @@ def _items(reader: Reader, value: Value, path: str) -> Seq:
 
 
 def _residual(reader: Reader, value: Mapping, path: str) -> Residual:
-    reader.fields(value, path, ["residual", "body"], ["body"])
+    reader.fields(value, path, ["residual", "body", *SCOPED], ["body"])
     path_in = f"{path}.residual"
     options = reader.fields(value.entries["residual"], path_in, ["shortcut", "order", "stride_at"])
     return Residual(
@@ -249,7 +252,7 @@ def _order(reader: Reader, value: Value, path: str) -> Setting[str]:
 
 
 def _dense(reader: Reader, value: Mapping, path: str) -> Dense:
-    reader.fields(value, path, ["dense", "body"], ["body"])
+    reader.fields(value, path, ["dense", "body", *SCOPED], ["body"])
     path_in = f"{path}.dense"
     options = reader.fields(
         value.entries["dense"], path_in, ["layers", "growth", "order", "transition"], ["layers", "growth"]
@@ -265,13 +268,13 @@ def _dense(reader: Reader, value: Mapping, path: str) -> Dense:
 
 
 def _repeat(reader: Reader, value: Mapping, path: str) -> Repeat:
-    reader.fields(value, path, ["repeat", "block"], ["block"])
+    reader.fields(value, path, ["repeat", "block", *SCOPED], ["block"])
     count = reader.optional(value, "repeat", path, setting(whole()), 1)
     return Repeat(count, reader.optional(value, "block", path, _block, _nothing(value)), value.place)
 
 
 def _one_of(reader: Reader, value: Mapping, path: str) -> OneOf:
-    reader.fields(value, path, ["one_of"])
+    reader.fields(value, path, ["one_of", *SCOPED])
     branches = reader.mapping(value.entries["one_of"], f"{path}.one_of")
     if not branches.entries:
         reader.refuse("E005", f"{path}.one_of", branches.place, "expected at least one named block")
@@ -283,7 +286,7 @@ def _one_of(reader: Reader, value: Mapping, path: str) -> OneOf:
 
 
 def _use(reader: Reader, value: Mapping, path: str) -> Use:
-    reader.fields(value, path, ["use"])
+    reader.fields(value, path, ["use", *SCOPED])
     return Use(string(reader, value.entries["use"], f"{path}.use"), value.entries["use"].place)
 
 
