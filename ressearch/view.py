@@ -192,8 +192,10 @@ def progress_line(progress: Progress) -> str:
 
 def progress_view(progress: Progress) -> RenderableType:
     """How far a study is, with a bar."""
-    bar = ProgressBar(total=progress.total, completed=progress.done + progress.failed, width=60)
-    return Group(bar, Text(progress_line(progress)))
+    page = Table.grid()
+    page.add_row(ProgressBar(total=progress.total, completed=progress.done + progress.failed, width=60))
+    page.add_row(Text(progress_line(progress)))
+    return page
 
 
 def _clock(seconds: float) -> str:
