@@ -277,3 +277,13 @@ def test_validate_goes_through_all_files(tmp_path: Path) -> None:
     assert out == f"{DEMO}: fine, names 2 network(s)\n"
     assert err.startswith("error[E002]: the key 'version' stands here twice\n --> bad.yaml:2:1\n")
     assert "error[E031]: cannot read the search space none.yaml: No such file or directory" in err
+
+
+def test_limits_that_nothing_satisfies_end_a_search_before_it_begins(empty: Path) -> None:
+    text = DEMO.read_text(encoding="utf-8").replace("baselines:", "limits: {macs: {max: 1k}}\nbaselines:")
+    (empty / "tight.yaml").write_text(text, encoding="utf-8")
+    status, out, err = run("search", "tight.yaml", cwd=empty)
+    assert (status, out) == (3, "")
+    assert err.startswith(
+        "error[E300]: none of 2,000 draws from 'demo' is within its limits\n  = help: the smallest of"
+    )

@@ -106,3 +106,8 @@ def test_what_is_measured_steers_what_is_proposed(demo: SearchSpace) -> None:
     rising, falling = ids(accuracy_by_table), ids(lambda macs: 1 - accuracy_by_table(macs))
     assert rising[:STARTUP_TRIALS] == falling[:STARTUP_TRIALS]
     assert rising[STARTUP_TRIALS:] != falling[STARTUP_TRIALS:]
+
+
+def test_limits_that_nothing_satisfies_end_the_proposals() -> None:
+    space = SearchSpace.parse(SMALL.replace("stages:", "limits: {macs: {max: 1}}\nstages:"))
+    assert Proposer(space, 0).propose() is None

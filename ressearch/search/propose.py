@@ -63,11 +63,10 @@ class Proposer:
             proposal = self._asked()
             if proposal is not None:
                 return proposal
-        for _ in range(RANDOM_DRAWS):
-            candidate = self._drawn()
-            if candidate is not None and candidate.architecture.id not in self._seen:
-                return self.take(candidate.decisions)
-        return None
+        try:
+            return self._drawn()
+        except NothingFitsError:
+            return None
 
     def take(self, decisions: Decisions) -> Proposal:
         """A given network as a proposal: a baseline, or a trial that was interrupted."""
@@ -102,11 +101,16 @@ class Proposer:
         self._seen.add(candidate.architecture.id)
         return Proposal(candidate, trial)
 
-    def _drawn(self) -> Candidate | None:
-        try:
-            return self._space.sample(self._generator)
-        except (SpaceError, NothingFitsError):
-            return None
+    def _drawn(self) -> Proposal | None:
+        """A random network that is not known yet, if one is found. Raises NothingFitsError if none is in the limits."""
+        for _ in range(RANDOM_DRAWS):
+            try:
+                candidate = self._space.sample(self._generator)
+            except SpaceError:
+                continue
+            if not self.knows(candidate):
+                return self.take(candidate.decisions)
+        return None
 
     def _rebuilt(self, decisions: Decisions, accuracy: float | None) -> optuna.trial.FrozenTrial | None:
         """A finished network as Optuna would hold it, had it proposed it itself; None for a failure."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,8 +24,11 @@ def run_study(
     """Begin the study `name`, or go on with it, until it has so many trials; how it ended.
 
     source: data set by name, or a directory. watch: is called with the progress after each change.
-    Raises DataError, StoreError or StudyError before anything is trained, and Interrupted on SIGINT and SIGTERM.
+    Raises NothingFitsError, DataError, StoreError or StudyError before anything is trained, and Interrupted on SIGINT
+    and SIGTERM.
     """
+    if space.grammar.limits:
+        space.sample(random.Random(seed))  # raises where nothing is within the limits, before anything starts
     data = load_search_data(source)
     study = describe_study(space, data, name=name, source=source, seed=seed)
     with _sole_driver(store, name):
