@@ -192,7 +192,7 @@ def _nodes_from(records: Iterable[Mapping[str, Any]]) -> tuple[Node, ...]:
 
 def _node_from(record: dict[str, Any], positions: Mapping[str, int]) -> Node:
     name, kind, inputs = record.pop("name", ""), record.pop("op", None), record.pop("inputs", [])
-    if kind not in OPS:
+    if not isinstance(kind, str) or kind not in OPS:
         raise ArchitectureError(f"{name}: unknown op {kind!r}; use one of {', '.join(OPS)}")
     try:
         return Node(str(name), OPS[kind](**record), tuple(positions[source] for source in inputs))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from ressearch.space import Candidate
     from ressearch.view import Standing
 
+DEFAULT_STORE = Path("runs/ressearch.db")
 INVALID = 2
 INTERRUPTED = 130
 FAILED_TRIALS = 5
@@ -35,7 +37,7 @@ PLAIN_WIDTH = 110
 store_option = click.option(
     "--store",
     type=click.Path(dir_okay=False, path_type=Path),
-    default=Path("runs/ressearch.db"),
+    default=DEFAULT_STORE,
     show_default=True,
     envvar="RESSEARCH_STORE",
     help="Results store, an SQLite file.",
@@ -45,6 +47,13 @@ store_option = click.option(
 def format_option(*formats: str) -> Callable[[Any], Any]:
     """`-f`, how data is written to stdout; the first format is the default."""
     return click.option("-f", "--format", "form", type=click.Choice(formats), default=formats[0], show_default=True)
+
+
+def _checked_name(context: click.Context, parameter: click.Parameter, name: str | None) -> str | None:
+    """The name of a study is part of a lock file's name."""
+    if name is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
+        raise click.BadParameter("letters, digits, '.', '_' and '-', beginning with a letter or digit")
+    return name
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -61,8 +70,10 @@ def cli() -> None:
 @click.option("--data", "source", help="Data set by name (digits), or a directory of IDX files.")
 @click.option("--trials", type=click.IntRange(1), help="Trials of the study in total.")
 @click.option("--workers", type=click.IntRange(1), help="Trials that run at once.  [default: number of cores]")
-@click.option("--seed", type=click.IntRange(0), help="Seed of the proposals and of every training.")
-@click.option("--name", help="Name of the study; an existing one goes on.  [default: the file's name:]")
+@click.option("--seed", type=click.IntRange(0, 10**9), help="Seed of the proposals and of every training.")
+@click.option(
+    "--name", callback=_checked_name, help="Name of the study; an existing one goes on.  [default: the file's name:]"
+)
 @store_option
 def search(
     file: Path,
@@ -111,7 +122,7 @@ def _report_end(last: Progress, name: str, store: Path) -> None:
     click.echo(f"study {name}: {progress_line(last)}", err=True)
     if last.exhausted:
         click.echo("the space holds no further network within its limits", err=True)
-    option = "" if store == Path("runs/ressearch.db") else f" --store {store}"
+    option = "" if store == DEFAULT_STORE else f" --store {store}"
     click.echo(f"see the answer with: ressearch best {name}{option}", err=True)
     if last.failed:
         click.echo(f"{last.failed} trial(s) failed; their errors: ressearch best {name}{option} --failed", err=True)
@@ -203,6 +214,8 @@ BEST_FORMATS: dict[str, Callable[[Standing, int], None]] = {"table": _best_table
 
 
 def _print_failures(trials: list[Any]) -> None:
+    if all(trial.error is None for trial in trials):
+        click.echo("no trial of this study failed", err=True)
     for trial in trials:
         if trial.error is not None:
             click.echo(f"trial {trial.number}, architecture {trial.architecture_id}:\n{trial.error.rstrip()}\n")

@@ -6,8 +6,8 @@ nodes and reordering the inputs of sums. Reordering a concatenation gives anothe
 How. A node is *shared* if it feeds two or more edges; all others are private to their one consumer, and a private
 part is fully described by the expression it forms. So the digest of each node is taken in topological order from its
 operation and the digests of its inputs (sorted where order does not matter), and shared nodes are referred to by a
-*colour*. If no two shared nodes have the same colour, the digest of the output describes the whole graph. That is the
-case for nearly every network and costs one pass.
+*colour*. If no two shared nodes have the same colour, their order is known, and the certificate is the expression of
+each with the others numbered. That is the case for nearly every network and costs two passes.
 
 Otherwise twins exist: shared nodes that compute the same expression and may differ in what they feed. They are told
 apart by colour refinement over their contexts, and what that leaves tied by individualising one node of a tied group
@@ -36,7 +36,7 @@ def digest(wiring: Wiring) -> str:
     graph = _Wired(wiring)
     colours = graph.colour_by_expression()
     if len(set(colours.values())) == len(colours):
-        certificate = [colours[len(wiring) - 1]]
+        certificate = graph.certificate(colours)
     else:
         certificate = graph.smallest_certificate(colours)
     return _hash([b"ressearch", b"%d" % IDENTITY_VERSION, b"%d" % len(wiring), *certificate])[:16].decode()
@@ -63,7 +63,7 @@ class _Wired:
         colours = self._refined(colours)
         tied = _first_tie(colours)
         if tied is None:
-            return self._certificate(colours)
+            return self.certificate(colours)
         found: list[list[bytes]] = []
         tried: list[list[bytes]] = []
         for node in tied:
@@ -77,9 +77,9 @@ class _Wired:
         colours = self._refined(colours)
         while (tied := _first_tie(colours)) is not None:
             colours = self._refined(_individualised(colours, tied[0]))
-        return self._certificate(colours)
+        return self.certificate(colours)
 
-    def _certificate(self, colours: _Colours) -> list[bytes]:
+    def certificate(self, colours: _Colours) -> list[bytes]:
         """The graph written down with its shared nodes numbered in the order of their (distinct) colours."""
         order = sorted(colours, key=colours.__getitem__)
         expressions = self._expressions({node: b"%d" % number for number, node in enumerate(order)})

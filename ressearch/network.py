@@ -48,12 +48,14 @@ class Network(nn.Module):
 
 
 def _attach(root: nn.Module, name: str, layer: nn.Module) -> None:
+    """Put a layer under its dotted name; past `add_module`, which refuses a block called `half` or `train`."""
     *scopes, last = name.split(".")
+    modules = root._modules
     for scope in scopes:
-        if scope not in root._modules:
-            root.add_module(scope, nn.Module())
-        root = root.get_submodule(scope)
-    root.add_module(last, layer)
+        inner = modules.setdefault(scope, nn.Module())
+        assert inner is not None
+        modules = inner._modules
+    modules[last] = layer
 
 
 class _StridedPointwise(nn.Conv2d):

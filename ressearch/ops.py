@@ -32,8 +32,8 @@ class Op:
     def __post_init__(self) -> None:
         for name in self.__match_args__:  # the names of its fields
             value = getattr(self, name)
-            if isinstance(value, int) and not isinstance(value, bool) and value < 1:
-                raise ArchitectureError(f"{name_of(self)}: {name} must be at least 1, got {value}")
+            if self.__annotations__[name] == "int" and (type(value) is not int or value < 1):
+                raise ArchitectureError(f"{name_of(self)}: {name} must be a whole number from 1, got {value!r}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,6 @@ from ressearch.cost import Cost
 from ressearch.errors import StoreError, StudyError
 from ressearch.trial import Fidelity, Measurement, MeasurementKey, Origin, Recipe, Study, Trial, TrialState
 
-DEFAULT_STORE = Path("runs/ressearch.db")
 APPLICATION_ID = 0x52534348
 """Marks an SQLite file as ours ("RSCH")."""
 SCHEMA_VERSION = 1

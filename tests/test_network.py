@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from ressearch.architecture import Architecture, Node, alive
 from ressearch.network import Network
 from ressearch.ops import Activation, Add, Concat, Conv, GlobalPool, Input, Linear, Norm, Op, Pad, Pool
-from ressearch.space import Candidate
+from ressearch.space import Candidate, SearchSpace
 from tests.conftest import candidates, demo_space
 from tests.twin import forward
 
@@ -163,3 +163,19 @@ print("fine")
 """
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert (result.returncode, result.stdout) == (0, "fine\n"), result.stderr
+
+
+def test_blocks_may_have_names_that_modules_use() -> None:
+    """`half`, `forward` and the like are methods of every torch module."""
+    names = ["half", "float", "forward", "train", "type", "apply", "parameters"]
+    rules = "".join(f"  {name}: {{op: conv1x1}}\n" for name in names)
+    uses = ", ".join(f"{{use: {name}}}" for name in names)
+    space = SearchSpace.parse(
+        "version: 1\nname: names\ninput: {shape: [3, 8, 8], classes: 10}\n"
+        f"stages: [{{width: 4, block: {{seq: [{uses}]}}}}]\nblocks:\n{rules}"
+    )
+    architecture = space.decode_stored({}).architecture
+    network, images = lively(architecture), images_for(architecture)
+    assert len(list(network.parameters())) == 3 * len(names) + 2
+    with torch.no_grad():
+        torch.testing.assert_close(network(images), forward(architecture, network.state_dict(), images))

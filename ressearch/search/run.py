@@ -31,22 +31,21 @@ def run_study(
         space.sample(random.Random(seed))  # raises where nothing is within the limits, before anything starts
     data = load_search_data(source)
     study = describe_study(space, data, name=name, source=source, seed=seed)
-    with _sole_driver(store, name):
-        opened = Store.create(store)
-        try:
+    opened = Store.create(store)
+    try:
+        with _sole_driver(store, name):
             books = StudyBooks(space, data, opened, study, trials)
             distribute(books, source, workers, watch)
             return books.progress()
-        finally:
-            opened.close()
+    finally:
+        opened.close()
 
 
 @contextmanager
 def _sole_driver(store: Path, name: str) -> Iterator[None]:
     """Refuses a second process that drives the same study; the lock ends with the process, however it ends."""
-    store.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with FileLock(f"{store}.{name}.lock", timeout=0):
+        with FileLock(f"{store.resolve()}.{name}.lock", timeout=0):
             yield
     except Timeout as error:
         hint = "wait for it, or give this one another --name"

@@ -92,13 +92,13 @@ class StudyBooks:
             known = self._store.known(self._key(job.number))
             if known is None:
                 return job
-            self.complete(job.number, known, reused=True)
+            self.complete(job.number, known)
         return None
 
-    def complete(self, number: int, measurement: Measurement, reused: bool = False) -> None:
-        """Record what a trial measured."""
+    def complete(self, number: int, measurement: Measurement) -> None:
+        """Record what a trial measured; where its key was measured before, that measurement counts."""
         accepted = self._store.complete(self._id, number, self._key(number), measurement)
-        self._close(number, accepted.accuracy, reused)
+        self._close(number, accepted.accuracy, reused=accepted is not measurement)
 
     def fail(self, number: int, error: str) -> None:
         """Record that a trial failed, with its traceback or message."""
@@ -110,7 +110,7 @@ class StudyBooks:
         measured = [(f.accuracy, f.macs, f.id) for f in self._finished if f.accuracy is not None]
         best = max(measured, key=lambda point: (point[0], -point[1]), default=None)
         return Progress(
-            total=self.total,
+            total=max(self.total, len(self._finished) + len(self._open)),
             done=len(measured),
             running=len(self._open),
             failed=len(self._finished) - len(measured),
@@ -126,7 +126,7 @@ class StudyBooks:
             trial = self._interrupted.popleft()
             return self._opened(trial.number, self._proposer.take(trial.decisions))
         number = len(self._finished) + len(self._open)
-        if number >= self.total:
+        if number >= self.total or self.exhausted:
             return None
         proposal, baseline = self._next_proposal()
         if proposal is None:
@@ -172,10 +172,11 @@ class StudyBooks:
         return _Finished(trial.architecture_id, macs, _accuracy(trial), trial.reused)
 
     def _seconds_left(self) -> float | None:
-        trained = len(self._finished) - self._before
-        if not trained:
+        trained = sum(not finished.reused for finished in self._finished[self._before :])
+        left = self.total - len(self._finished)
+        if not trained or left <= 0 or self.exhausted:
             return None
-        return (time.monotonic() - self._started) / trained * max(0, self.total - len(self._finished))
+        return (time.monotonic() - self._started) / trained * left
 
 
 def describe_study(space: SearchSpace, data: SearchData, *, name: str, source: str, seed: int) -> Study:

@@ -235,9 +235,7 @@ def _residual(reader: Reader, value: Mapping, path: str) -> Residual:
     return Residual(
         body=reader.optional(value, "body", path, _items, _nothing(value)),
         place=value.place,
-        shortcut=reader.optional(
-            options, "shortcut", path_in, setting(word(Shortcut, "E015", "a shortcut")), "identity"
-        ),
+        shortcut=reader.optional(options, "shortcut", path_in, _shortcut, "identity"),
         order=reader.optional(options, "order", path_in, _order, None),
         stride_at=reader.optional(options, "stride_at", path_in, setting(word(StrideAt, "E011", "a place")), None),
     )
@@ -316,6 +314,8 @@ def _rule_name(reader: Reader, mapping: Mapping, name: str, path: str) -> None:
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_-]*", name):
         place = mapping.key_places[name]
         reader.report("E005", path, place, f"a block's name starts with a letter and has no dots, got {name!r}")
+    if name == "training":  # the one name that a torch module sets on itself
+        reader.report("E005", path, mapping.key_places[name], "a block cannot be called 'training'")
 
 
 def _rule(name: str) -> Parse[Rule]:
