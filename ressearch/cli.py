@@ -214,11 +214,11 @@ BEST_FORMATS: dict[str, Callable[[Standing, int], None]] = {"table": _best_table
 
 
 def _print_failures(trials: list[Any]) -> None:
-    if all(trial.error is None for trial in trials):
+    failed = [trial for trial in trials if trial.error is not None]
+    if not failed:
         click.echo("no trial of this study failed", err=True)
-    for trial in trials:
-        if trial.error is not None:
-            click.echo(f"trial {trial.number}, architecture {trial.architecture_id}:\n{trial.error.rstrip()}\n")
+    for trial in failed:
+        click.echo(f"trial {trial.number}, architecture {trial.architecture_id}:\n{trial.error.rstrip()}\n")
 
 
 @cli.command()

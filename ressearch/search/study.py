@@ -15,7 +15,7 @@ from importlib.metadata import version
 from ressearch.architecture import Architecture
 from ressearch.data import SearchData
 from ressearch.errors import StudyError
-from ressearch.ranking import pareto_front
+from ressearch.ranking import Point, pareto_front
 from ressearch.search.propose import Proposal, Proposer
 from ressearch.space import SearchSpace
 from ressearch.store import Store
@@ -54,9 +54,10 @@ class Progress:
 
 @dataclass(frozen=True)
 class _Finished:
+    """A closed trial: its network's id, and (accuracy, MACs), which a failed one lacks."""
+
     id: str
-    macs: int
-    accuracy: float | None
+    point: Point | None
     reused: bool
 
 
@@ -71,12 +72,13 @@ class StudyBooks:
         _require_images_fit(space, data)
         self.study, self.total = study, trials
         self.exhausted = False
-        self._space, self._store = space, store
+        self._store = store
         self._id = _begun(store, study)
         past = store.trials(self._id)
         finished = [trial for trial in past if trial.state is not TrialState.RUNNING]
         self._proposer = Proposer(space, study.seed, [(t.decisions, _accuracy(t)) for t in finished])
-        self._finished = [self._tallied(trial) for trial in finished]
+        points = {result.number: (result.accuracy, result.macs) for result in store.results(self._id)}
+        self._finished = [_Finished(t.architecture_id, points.get(t.number), t.reused) for t in finished]
         self._open: dict[int, Proposal] = {}
         self._interrupted = deque(trial for trial in past if trial.state is TrialState.RUNNING)
         begun = {trial.baseline for trial in past}
@@ -107,16 +109,16 @@ class StudyBooks:
 
     def progress(self) -> Progress:
         """How far the study is."""
-        measured = [(f.accuracy, f.macs, f.id) for f in self._finished if f.accuracy is not None]
-        best = max(measured, key=lambda point: (point[0], -point[1]), default=None)
+        measured = [(f.point, f.id) for f in self._finished if f.point is not None]
+        best = max(measured, key=lambda item: (item[0][0], -item[0][1]), default=None)
         return Progress(
             total=max(self.total, len(self._finished) + len(self._open)),
             done=len(measured),
             running=len(self._open),
             failed=len(self._finished) - len(measured),
             reused=sum(f.reused for f in self._finished),
-            front=len(pareto_front([(accuracy, macs) for accuracy, macs, _ in measured])),
-            best=None if best is None else (best[0], best[2]),
+            front=len(pareto_front([point for point, _ in measured])),
+            best=None if best is None else (best[0][0], best[1]),
             exhausted=self.exhausted,
             seconds_left=self._seconds_left(),
         )
@@ -161,15 +163,12 @@ class StudyBooks:
         proposal = self._open.pop(number)
         self._proposer.tell(proposal, accuracy)
         candidate = proposal.candidate
-        self._finished.append(_Finished(candidate.architecture.id, candidate.cost.macs, accuracy, reused))
+        point = None if accuracy is None else (accuracy, candidate.cost.macs)
+        self._finished.append(_Finished(candidate.architecture.id, point, reused))
 
     def _key(self, number: int) -> MeasurementKey:
         architecture_id, study = self._open[number].candidate.architecture.id, self.study
         return MeasurementKey(architecture_id, study.recipe_digest, study.fidelity, study.seed)
-
-    def _tallied(self, trial: Trial) -> _Finished:
-        macs = self._space.decode_stored(trial.decisions).cost.macs
-        return _Finished(trial.architecture_id, macs, _accuracy(trial), trial.reused)
 
     def _seconds_left(self) -> float | None:
         trained = sum(not finished.reused for finished in self._finished[self._before :])
