@@ -1,8 +1,9 @@
 """`Architecture -> Cost` by integer arithmetic on the graph alone; no torch.
 
 One MAC is one multiply and one add of a convolution or linear layer, for one image at inference; normalisation,
-activation, bias, addition and pooling count zero. A FLOP count is twice the MACs. The CIFAR literature prints MACs
-and calls them FLOPs. Parameters are all learnable ones (scale and shift of a norm in, running statistics out).
+activation, bias, scaling, addition and pooling count zero. A FLOP count is twice the MACs. The CIFAR literature
+prints MACs and calls them FLOPs. Parameters are all learnable ones (scale and shift of a norm in, running statistics
+out).
 """
 
 from __future__ import annotations
@@ -13,7 +14,24 @@ from math import prod
 from typing import Any
 
 from ressearch.architecture import Architecture
-from ressearch.ops import Activation, Add, Concat, Conv, GlobalPool, Input, Linear, Norm, Op, Pad, Pool, Shape
+from ressearch.ops import (
+    Activation,
+    Add,
+    Concat,
+    Conv,
+    DropPath,
+    GlobalPool,
+    Input,
+    Linear,
+    Multiply,
+    Norm,
+    Op,
+    Pad,
+    Pool,
+    Scale,
+    Shape,
+    Slice,
+)
 
 
 @dataclass(frozen=True)
@@ -85,6 +103,10 @@ COST_RULES: dict[type[Op], Callable[[Any, Shape, Shape], tuple[int, int, int]]] 
     GlobalPool: _free,
     Linear: _linear_cost,
     Pad: _free,
+    Scale: lambda op, source, target: (0, {"scalar": 1, "channel": source[0], "fixed": 0}[op.kind], 0),
+    DropPath: _free,
+    Slice: _free,
+    Multiply: _free,
     Add: _free,
     Concat: _free,
 }

@@ -14,14 +14,31 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ressearch.architecture import Architecture
-from ressearch.ops import Activation, Add, Concat, Conv, GlobalPool, Input, Linear, Norm, Op, Pad, Pool, Shape
+from ressearch.ops import (
+    Activation,
+    Add,
+    Concat,
+    Conv,
+    DropPath,
+    GlobalPool,
+    Input,
+    Linear,
+    Multiply,
+    Norm,
+    Op,
+    Pad,
+    Pool,
+    Scale,
+    Shape,
+    Slice,
+)
 
 
 class Network(nn.Module):
     """The trainable form of an architecture: images (N, C, H, W) to class scores (N, classes).
 
     Weights are drawn from torch's global generator: He-normal (fan-out) for convolutions, uniform for the linear
-    layer as torch has it, scale 1 and shift 0 for norms. Values are freed after their last use.
+    layer as torch has it, scale 1 and shift 0 for norms, 0 where the op says so. Values are freed after their last use.
     """
 
     def __init__(self, architecture: Architecture) -> None:
@@ -80,14 +97,31 @@ def _conv(op: Conv, shapes: list[Shape]) -> nn.Module:
         layer = _StridedPointwise(source, op.width, op.stride, op.groups, op.bias)
     else:
         layer = nn.Conv2d(source, op.width, op.kernel, op.stride, padding, groups=op.groups, bias=op.bias)
-    nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
+    if op.zero:
+        nn.init.zeros_(layer.weight)
+    else:
+        nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
     if layer.bias is not None:
         nn.init.zeros_(layer.bias)
     return layer
 
 
+def _norm(op: Norm, shapes: list[Shape]) -> nn.Module:
+    layer = nn.BatchNorm2d(shapes[0][0])
+    if op.zero:
+        nn.init.zeros_(layer.weight)
+    return layer
+
+
 def _activation(op: Activation, shapes: list[Shape]) -> Callable[[Tensor], Tensor]:
-    functions: dict[str, Callable[[Tensor], Tensor]] = {"relu": F.relu, "silu": F.silu, "gelu": F.gelu}
+    functions: dict[str, Callable[[Tensor], Tensor]] = {
+        "relu": F.relu,
+        "relu6": F.relu6,
+        "leaky_relu": lambda x: F.leaky_relu(x, 0.2),
+        "silu": F.silu,
+        "gelu": F.gelu,
+        "sigmoid": torch.sigmoid,
+    }
     return functions[op.kind]
 
 
@@ -103,6 +137,40 @@ def _pad(op: Pad, shapes: list[Shape]) -> Callable[[Tensor], Tensor]:
     return lambda x: F.pad(x[:, :, :: op.stride, :: op.stride], (0, 0, 0, 0, 0, extra))
 
 
+class _LearnedScale(nn.Module):
+    """Times one learned factor, or one per channel; a vector, so that weight decay leaves it alone."""
+
+    def __init__(self, width: int, start: float) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.full((width,), float(start)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.weight.view(1, -1, 1, 1)
+
+
+def _scale(op: Scale, shapes: list[Shape]) -> Callable[[Tensor], Tensor]:
+    if op.kind == "fixed":
+        return lambda x: x * op.start
+    return _LearnedScale(shapes[0][0] if op.kind == "channel" else 1, op.start)
+
+
+class _DropPath(nn.Module):
+    """Zeros whole maps in training, drawn from torch's global generator."""
+
+    def __init__(self, rate: float) -> None:
+        super().__init__()
+        self.keep = 1 - rate
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training:
+            return x
+        return x * (x.new_empty(len(x), 1, 1, 1).bernoulli_(self.keep) / self.keep)
+
+
+def _slice(op: Slice, shapes: list[Shape]) -> Callable[[Tensor], Tensor]:
+    return lambda x: x[:, op.start : op.start + op.width]
+
+
 def _add(op: Add, shapes: list[Shape]) -> Callable[..., Tensor]:
     return lambda first, *others: sum(others, first)
 
@@ -110,12 +178,16 @@ def _add(op: Add, shapes: list[Shape]) -> Callable[..., Tensor]:
 LAYERS: dict[type[Op], Callable[[Any, list[Shape]], Callable[..., Tensor]]] = {
     Input: lambda op, shapes: lambda images: images,
     Conv: _conv,
-    Norm: lambda op, shapes: nn.BatchNorm2d(shapes[0][0]),
+    Norm: _norm,
     Activation: _activation,
     Pool: _pool,
     GlobalPool: lambda op, shapes: lambda x: x.mean(dim=(2, 3)),
     Linear: lambda op, shapes: nn.Linear(shapes[0][0], op.width),
     Pad: _pad,
+    Scale: _scale,
+    DropPath: lambda op, shapes: _DropPath(op.rate),
+    Slice: _slice,
+    Multiply: lambda op, shapes: lambda x, factors: x * factors[:, :, None, None],
     Add: _add,
     Concat: lambda op, shapes: lambda *inputs: torch.cat(inputs, dim=1),
 }

@@ -18,8 +18,9 @@ from typing import Any, Literal, get_args
 from ressearch.errors import ArchitectureError
 
 Shape = tuple[int, ...]
-ActivationKind = Literal["relu", "silu", "gelu"]
+ActivationKind = Literal["relu", "relu6", "leaky_relu", "silu", "gelu", "sigmoid"]
 PoolKind = Literal["max", "avg"]
+ScaleKind = Literal["scalar", "channel", "fixed"]
 
 
 class Op:
@@ -34,6 +35,8 @@ class Op:
             value = getattr(self, name)
             if self.__annotations__[name] == "int" and (type(value) is not int or value < 1):
                 raise ArchitectureError(f"{name_of(self)}: {name} must be a whole number from 1, got {value!r}")
+            if self.__annotations__[name] == "bool" and type(value) is not bool:
+                raise ArchitectureError(f"{name_of(self)}: {name} must be true or false, got {value!r}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,23 +51,26 @@ class Input(Op):
 
 @dataclass(frozen=True, slots=True)
 class Conv(Op):
-    """Two-dimensional convolution to `width` channels with a square kernel."""
+    """Two-dimensional convolution to `width` channels with a square kernel; `zero`: its weights start at 0."""
 
     width: int
     kernel: int
     stride: int = 1
     groups: int = 1
     bias: bool = False
+    zero: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Norm(Op):
-    """Batch normalisation with a learnable scale and shift per channel."""
+    """Batch normalisation with a learnable scale and shift per channel; `zero`: the scale starts at 0, not at 1."""
+
+    zero: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Activation(Op):
-    """Elementwise non-linearity."""
+    """Elementwise non-linearity; `leaky_relu` has slope 0.2 below zero (as in ESRGAN, Wang et al. 2018)."""
 
     kind: ActivationKind = "relu"
 
@@ -106,6 +112,52 @@ class Pad(Op):
 
 
 @dataclass(frozen=True, slots=True)
+class Scale(Op):
+    """Times a factor that starts at `start`: one learned number, one per channel, or a fixed number."""
+
+    kind: ScaleKind
+    start: float
+
+    def __post_init__(self) -> None:
+        _require_member(self, "kind", ScaleKind)
+        if not isinstance(self.start, float) or not abs(self.start) <= 1e6:
+            raise ArchitectureError(f"scale: start must be a number of at most a million, got {self.start!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class DropPath(Op):
+    """Stochastic depth (Huang et al. 2016): in training, a whole image's map becomes 0 with probability `rate`.
+
+    What survives is divided by `1 - rate`, so that inference is the identity.
+    """
+
+    rate: float
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.rate, float) or not 0 < self.rate < 1:
+            raise ArchitectureError(f"drop_path: rate must be between 0 and 1, got {self.rate!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class Slice(Op):
+    """The `width` channels from channel `start` on."""
+
+    width: int
+    start: int = 0
+
+    def __post_init__(self) -> None:
+        if type(self.width) is not int or type(self.start) is not int or self.width < 1 or self.start < 0:
+            raise ArchitectureError(f"slice: not a range of channels: {self.width!r} from {self.start!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class Multiply(Op):
+    """A map times a vector with one factor per channel (squeeze-and-excitation, Hu et al. 2018)."""
+
+    arity = 2
+
+
+@dataclass(frozen=True, slots=True)
 class Add(Op):
     """Elementwise sum of two or more inputs of one shape; their order does not matter."""
 
@@ -135,6 +187,10 @@ OPS: dict[str, type[Op]] = {
     "global_pool": GlobalPool,
     "linear": Linear,
     "pad": Pad,
+    "scale": Scale,
+    "drop_path": DropPath,
+    "slice": Slice,
+    "multiply": Multiply,
     "add": Add,
     "concat": Concat,
 }
@@ -169,7 +225,8 @@ def describe(op: Op) -> str:
 
 def _phrase_conv(op: Conv) -> str:
     groups = f" groups {op.groups}" if op.groups > 1 else ""
-    return f"conv{op.kernel}x{op.kernel} {op.width}{_phrase_stride(op.stride)}{groups}{' bias' if op.bias else ''}"
+    flags = f"{' bias' if op.bias else ''}{' zero' if op.zero else ''}"
+    return f"conv{op.kernel}x{op.kernel} {op.width}{_phrase_stride(op.stride)}{groups}{flags}"
 
 
 def _phrase_stride(stride: int) -> str:
@@ -178,10 +235,14 @@ def _phrase_stride(stride: int) -> str:
 
 _PHRASES: dict[type[Op], Callable[[Any], str]] = {
     Conv: _phrase_conv,
+    Norm: lambda op: "norm zero" if op.zero else "norm",
     Activation: lambda op: op.kind,
     Pool: lambda op: f"{op.kind}pool{op.kernel}x{op.kernel}{_phrase_stride(op.stride)}",
     Linear: lambda op: f"linear {op.width}",
     Pad: lambda op: f"pad {op.width}{_phrase_stride(op.stride)}",
+    Scale: lambda op: f"scale {op.kind} {op.start:g}",
+    DropPath: lambda op: f"drop_path {op.rate:g}",
+    Slice: lambda op: f"slice {op.width} from {op.start}",
 }
 
 
@@ -250,6 +311,20 @@ def _linear_shape(op: Linear, inputs: Sequence[Shape]) -> Shape:
     return (op.width,)
 
 
+def _slice_shape(op: Slice, inputs: Sequence[Shape]) -> Shape:
+    channels, height, width = _feature_map(op, inputs[0])
+    if op.start + op.width > channels:
+        raise ArchitectureError(f"slice: channels {op.start} to {op.start + op.width} of a map of width {channels}")
+    return op.width, height, width
+
+
+def _multiply_shape(op: Multiply, inputs: Sequence[Shape]) -> Shape:
+    channels = _feature_map(op, inputs[0])[0]
+    if inputs[1] != (channels,):
+        raise ArchitectureError(f"multiply needs a map and a vector of its width, got {inputs[0]} and {inputs[1]}")
+    return inputs[0]
+
+
 def _add_shape(op: Add, inputs: Sequence[Shape]) -> Shape:
     if len(set(inputs)) > 1:
         raise ArchitectureError(f"add needs inputs of one shape, got {' and '.join(map(str, inputs))}")
@@ -276,6 +351,10 @@ SHAPE_RULES: dict[type[Op], Callable[[Any, Sequence[Shape]], Shape]] = {
     GlobalPool: lambda op, inputs: _feature_map(op, inputs[0])[:1],
     Linear: _linear_shape,
     Pad: _pad_shape,
+    Scale: _same_map,
+    DropPath: _same_map,
+    Slice: _slice_shape,
+    Multiply: _multiply_shape,
     Add: _add_shape,
     Concat: _concat_shape,
 }

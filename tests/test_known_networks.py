@@ -13,6 +13,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from ressearch.cost import macs_of
 from ressearch.network import Network
 from ressearch.space import Candidate, SearchSpace
 from tests.conftest import ROOT
@@ -28,7 +29,7 @@ def networks(file: str) -> dict[str, Candidate]:
 
 
 def test_every_named_network_has_an_independent_count() -> None:
-    assert len(NETWORKS) >= 60
+    assert len(NETWORKS) >= 100
     for file, rows in KNOWN.items():
         assert set(networks(file)) == set(rows)
 
@@ -66,3 +67,14 @@ def test_different_networks_have_different_ids() -> None:
     ids = [candidate.architecture.id for file in KNOWN for candidate in networks(file).values()]
     same = {name for file in KNOWN for name, c in networks(file).items() if ids.count(c.architecture.id) > 1}
     assert same == {"resnet110-b", "ror1-n18-b"}, "RoR-1 is the ordinary residual network"
+
+
+def test_a_block_alone_costs_what_was_counted() -> None:
+    """ESRGAN's residual-in-residual dense block (64 channels, growth 32, bias, 32x32 map), stem and head left out."""
+    architecture = networks("rrdb.yaml")["rrdb1"].architecture
+    inside = [".rrdb." in node.name for node in architecture.nodes]
+    macs = sum(count for count, within in zip(macs_of(architecture), inside, strict=True) if within)
+    with torch.device("meta"):
+        network = Network(architecture)
+    params = sum(p.numel() for name, p in network.named_parameters() if ".rrdb." in name)
+    assert (params, macs) == (719_424, 736_100_352)

@@ -115,7 +115,10 @@ def test_what_does_not_fit_is_refused(op: Op, inputs: list[tuple[int, ...]], mes
         (lambda: Conv(8, 3, stride=-1), "conv: stride must be a whole number from 1, got -1"),
         (lambda: Input(3, 0, 8), "input: height must be a whole number from 1, got 0"),
         (lambda: Conv(8.5, 3), "conv: width must be a whole number from 1, got 8.5"),  # type: ignore[arg-type]
-        (lambda: Activation("tanh"), "activation: kind must be one of relu, silu, gelu, got 'tanh'"),
+        (
+            lambda: Activation("tanh"),
+            "activation: kind must be one of relu, relu6, leaky_relu, silu, gelu, sigmoid, got 'tanh'",
+        ),
         (lambda: Pool("min", 3), "pool: kind must be one of max, avg, got 'min'"),
     ],
 )

@@ -12,7 +12,8 @@ from ressearch.cli import cli
 from ressearch.errors import SpaceError
 from ressearch.space import SearchSpace
 from ressearch.space.grammar import OPERATIONS
-from ressearch.space.schema import BLOCKS, TOP, standard_rules
+from ressearch.space.blocks import BLOCKS
+from ressearch.space.schema import TOP, standard_rules
 from tests.conftest import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")

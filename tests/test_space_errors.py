@@ -21,7 +21,8 @@ input: {shape: [3, 8, 8], classes: 10}
 """
 OPERATIONS = (
     "conv1x1, conv3x3, conv5x5, conv7x7, dwconv3x3, dwconv5x5, dwconv7x7, "
-    "sepconv3x3, sepconv5x5, sepconv7x7, maxpool2x2, maxpool3x3, avgpool2x2, avgpool3x3, identity"
+    "sepconv3x3, sepconv5x5, sepconv7x7, maxpool2x2, maxpool3x3, avgpool2x2, avgpool3x3, "
+    "conv, dwconv, sepconv, maxpool, avgpool, se, identity"
 )
 """Stands as OPERATIONS in the messages below, which would be too long otherwise."""
 
@@ -78,7 +79,7 @@ BODIES = [
           |
         5 | zebra: 1
           | ^
-          = help: known keys: version, name, input, stem, vars, stages, blocks, baselines, limits, task, train, search
+          = help: known keys: version, name, input, stem, vars, stages, head, blocks, baselines, limits, parameters, task, train, search
         """,
     ),
     Case(
@@ -201,17 +202,17 @@ BODIES = [
         """,
     ),
     Case(
-        "a real number in steps",
+        "a step longer than the interval",
         """
-        vars: {r: {min: 0.5, max: 1.5, step: 0.5}}
+        vars: {r: {min: 0.5, max: 1.5, step: 2}}
         stages: [{width: 8, block: {use: basic}}]
         """,
         """
-        error[E005]: vars.r.step: step needs whole numbers for min and max
-         --> mine.yaml:4:38
+        error[E007]: vars.r: step 2 is above max - min, 1
+         --> mine.yaml:4:11
           |
-        4 | vars: {r: {min: 0.5, max: 1.5, step: 0.5}}
-          |                                      ^
+        4 | vars: {r: {min: 0.5, max: 1.5, step: 2}}
+          |           ^
         """,
     ),
     Case(
@@ -329,7 +330,7 @@ BODIES = [
         stages: [{width: 8, block: {op: conv3x3, act: swish}}]
         """,
         """
-        error[E011]: stages.0.block.act: 'swish' is not an activation; use one of relu, silu, gelu, none
+        error[E011]: stages.0.block.act: 'swish' is not an activation; use one of relu, relu6, leaky_relu, silu, gelu, none
          --> mine.yaml:4:47
           |
         4 | stages: [{width: 8, block: {op: conv3x3, act: swish}}]
@@ -383,7 +384,7 @@ BODIES = [
         stages: [{width: 8, block: {body: [{op: conv3x3}]}}]
         """,
         """
-        error[E016]: stages.0.block: a block is exactly one of op, seq, residual, dense, repeat, one_of, use; this has none of them
+        error[E016]: stages.0.block: a block is exactly one of op, seq, residual, dense, repeat, one_of, use, graph; this has none of them
          --> mine.yaml:4:28
           |
         4 | stages: [{width: 8, block: {body: [{op: conv3x3}]}}]
@@ -396,7 +397,7 @@ BODIES = [
         stages: [{width: 8, block: {op: conv3x3, use: basic}}]
         """,
         """
-        error[E016]: stages.0.block: a block is exactly one of op, seq, residual, dense, repeat, one_of, use; this has op and use
+        error[E016]: stages.0.block: a block is exactly one of op, seq, residual, dense, repeat, one_of, use, graph; this has op and use
          --> mine.yaml:4:28
           |
         4 | stages: [{width: 8, block: {op: conv3x3, use: basic}}]
@@ -563,7 +564,7 @@ BODIES = [
         stages: [{width: 8, block: {op: maxpool2x2}}]
         """,
         """
-        error[E017]: stages.0.block.0: an even pool keeps no map's size: 2x2 at stride 1
+        error[E017]: stages.0.block.0: an even window keeps no map's size: 2x2 at stride 1
          --> mine.yaml:4:28
           |
         4 | stages: [{width: 8, block: {op: maxpool2x2}}]

@@ -13,7 +13,23 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ressearch.architecture import Architecture
-from ressearch.ops import Activation, Add, Concat, Conv, GlobalPool, Input, Linear, Norm, Op, Pad, Pool
+from ressearch.ops import (
+    Activation,
+    Add,
+    Concat,
+    Conv,
+    DropPath,
+    GlobalPool,
+    Input,
+    Linear,
+    Multiply,
+    Norm,
+    Op,
+    Pad,
+    Pool,
+    Scale,
+    Slice,
+)
 
 Weights = Mapping[str, Tensor]
 
@@ -48,7 +64,13 @@ def activation(op: Activation, weights: Weights, name: str, inputs: list[Tensor]
         return x * (x > 0)
     if op.kind == "silu":
         return x / (1 + torch.exp(-x))
-    return x * 0.5 * (1 + torch.erf(x / 2**0.5))
+    if op.kind == "gelu":
+        return x * 0.5 * (1 + torch.erf(x / 2**0.5))
+    if op.kind == "sigmoid":
+        return 1 / (1 + torch.exp(-x))
+    if op.kind == "relu6":
+        return torch.minimum(x * (x > 0), torch.full_like(x, 6))
+    return torch.where(x > 0, x, x / 5)
 
 
 def pool(op: Pool, weights: Weights, name: str, inputs: list[Tensor]) -> Tensor:
@@ -74,6 +96,12 @@ def pad(op: Pad, weights: Weights, name: str, inputs: list[Tensor]) -> Tensor:
     return torch.cat([x, zeros], dim=1)
 
 
+def scale(op: Scale, weights: Weights, name: str, inputs: list[Tensor]) -> Tensor:
+    if op.kind == "fixed":
+        return inputs[0] * op.start
+    return torch.einsum("nchw,c->nchw", inputs[0], weights[f"{name}.weight"].expand(inputs[0].shape[1]))
+
+
 TWINS: dict[type[Op], Callable[[Any, Weights, str, list[Tensor]], Tensor]] = {
     Input: lambda op, weights, name, inputs: inputs[0],
     Conv: conv,
@@ -83,6 +111,10 @@ TWINS: dict[type[Op], Callable[[Any, Weights, str, list[Tensor]], Tensor]] = {
     GlobalPool: lambda op, weights, name, inputs: inputs[0].flatten(2).mean(2),
     Linear: linear,
     Pad: pad,
+    Scale: scale,
+    DropPath: lambda op, weights, name, inputs: inputs[0],
+    Slice: lambda op, weights, name, inputs: torch.narrow(inputs[0], 1, op.start, op.width),
+    Multiply: lambda op, weights, name, inputs: torch.einsum("nchw,nc->nchw", *inputs),
     Add: lambda op, weights, name, inputs: torch.stack(inputs).sum(0),
     Concat: lambda op, weights, name, inputs: torch.cat(inputs, 1),
 }

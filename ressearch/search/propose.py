@@ -20,6 +20,7 @@ from optuna.trial import create_trial
 
 from ressearch.errors import NothingFitsError, SpaceError
 from ressearch.space import Candidate, Categorical, Choice, Choose, Decisions, Domain, Integer, Real, SearchSpace
+from ressearch.trial import Recipe
 
 STARTUP_TRIALS = 8
 """Random networks before the sampler's model is used; Optuna's default of 10 is much of a small study."""
@@ -48,7 +49,7 @@ class Proposer:
     def __init__(self, space: SearchSpace, seed: int, past: Iterable[tuple[Decisions, float | None]] = ()) -> None:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self._space = space
-        self._seen: set[str] = set()
+        self._seen: set[tuple[str, Recipe]] = set()
         finished = [self._rebuilt(decisions, accuracy) for decisions, accuracy in past]
         # A resumed study must not draw again what it drew before, so its past is part of the seed.
         seed = random.Random(f"{seed}/{len(finished)}").randrange(2**32)
@@ -73,12 +74,12 @@ class Proposer:
         self._study.enqueue_trial(dict(decisions))
         trial = self._study.ask()
         candidate = self._space.decode(_as_optuna(trial))
-        self._seen.add(candidate.architecture.id)
+        self._seen.add(_point(candidate))
         return Proposal(candidate, trial)
 
     def knows(self, candidate: Candidate) -> bool:
-        """Whether the network was proposed before, through whatever decisions."""
-        return candidate.architecture.id in self._seen
+        """Whether the network was proposed before with this recipe, through whatever decisions."""
+        return _point(candidate) in self._seen
 
     def tell(self, proposal: Proposal, accuracy: float | None) -> None:
         """What a proposal measured; None if it failed."""
@@ -98,7 +99,7 @@ class Proposer:
         if self.knows(candidate) or not self._space.permits(candidate.cost):
             self._study.tell(trial, state=OptunaState.FAIL)
             return None
-        self._seen.add(candidate.architecture.id)
+        self._seen.add(_point(candidate))
         return Proposal(candidate, trial)
 
     def _drawn(self) -> Proposal | None:
@@ -121,11 +122,15 @@ class Proposer:
             return decisions[choice.path]
 
         candidate = self._space.decode(choose)
-        self._seen.add(candidate.architecture.id)
+        self._seen.add(_point(candidate))
         if accuracy is None:
             return None
         values = [accuracy, float(candidate.cost.macs)]
         return create_trial(params=dict(decisions), distributions=distributions, values=values)
+
+
+def _point(candidate: Candidate) -> tuple[str, Recipe]:
+    return candidate.architecture.id, candidate.recipe
 
 
 def _as_optuna(trial: optuna.Trial) -> Choose:
@@ -137,8 +142,8 @@ def _as_optuna(trial: optuna.Trial) -> Choose:
                 return trial.suggest_categorical(choice.path, values)
             case Integer(low, high, step, log):
                 return trial.suggest_int(choice.path, low, high, step=step, log=log)
-            case Real(low, high, log):
-                return trial.suggest_float(choice.path, low, high, log=log)
+            case Real(low, high, log, step):
+                return trial.suggest_float(choice.path, low, high, step=step, log=log)
 
     return choose
 
@@ -149,5 +154,5 @@ def _distribution(domain: Domain) -> BaseDistribution:
             return CategoricalDistribution(values)
         case Integer(low, high, step, log):
             return IntDistribution(low, high, log, step)
-        case Real(low, high, log):
-            return FloatDistribution(low, high, log)
+        case Real(low, high, log, step):
+            return FloatDistribution(low, high, log, step)

@@ -156,8 +156,8 @@ class StudyBooks:
 
     def _opened(self, number: int, proposal: Proposal) -> Job:
         self._open[number] = proposal
-        study = self.study
-        return Job(number, proposal.candidate.architecture, study.recipe, study.fidelity, study.seed)
+        candidate, study = proposal.candidate, self.study
+        return Job(number, candidate.architecture, candidate.recipe, study.fidelity, study.seed)
 
     def _close(self, number: int, accuracy: float | None, reused: bool) -> None:
         proposal = self._open.pop(number)
@@ -167,8 +167,9 @@ class StudyBooks:
         self._finished.append(_Finished(candidate.architecture.id, point, reused))
 
     def _key(self, number: int) -> MeasurementKey:
-        architecture_id, study = self._open[number].candidate.architecture.id, self.study
-        return MeasurementKey(architecture_id, study.recipe_digest, study.fidelity, study.seed)
+        candidate, study = self._open[number].candidate, self.study
+        recipe_digest = candidate.recipe.digest(study.data_checksum)
+        return MeasurementKey(candidate.architecture.id, recipe_digest, study.fidelity, study.seed)
 
     def _seconds_left(self) -> float | None:
         trained = sum(not finished.reused for finished in self._finished[self._before :])

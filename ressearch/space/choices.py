@@ -10,7 +10,8 @@ import difflib
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from math import exp, log
+from math import exp, floor, isclose, log
+from types import MappingProxyType
 from typing import Any
 
 from ressearch.errors import DecisionError
@@ -50,17 +51,21 @@ class Integer:
 
 @dataclass(frozen=True)
 class Real:
-    """A real number from `low` to `high`; `log` draws orders of magnitude evenly."""
+    """A real number from `low` to `high`, perhaps in steps; `log` draws orders of magnitude evenly."""
 
     low: float
     high: float
     log: bool = False
+    step: float | None = None
 
     def __contains__(self, value: object) -> bool:
-        return isinstance(value, int | float) and not isinstance(value, bool) and self.low <= value <= self.high
+        if not isinstance(value, int | float) or isinstance(value, bool) or not self.low <= value <= self.high:
+            return False
+        steps = 0.0 if self.step is None else (value - self.low) / self.step
+        return isclose(steps, round(steps), abs_tol=1e-6)
 
     def __str__(self) -> str:
-        return f"{self.low:g} to {self.high:g}"
+        return f"{self.low:g} to {self.high:g}" + (f" in steps of {self.step:g}" if self.step else "")
 
 
 Domain = Categorical | Integer | Real
@@ -95,6 +100,9 @@ def _draw_integer(domain: Integer, generator: random.Random) -> int:
 
 
 def _draw_real(domain: Real, generator: random.Random) -> float:
+    if domain.step is not None:
+        steps = floor((domain.high - domain.low) / domain.step + 1e-9)
+        return domain.low + domain.step * generator.randint(0, steps)
     if domain.log:
         return min(domain.high, max(domain.low, exp(generator.uniform(log(domain.low), log(domain.high)))))
     return generator.uniform(domain.low, domain.high)
@@ -121,12 +129,14 @@ def as_stored(decisions: Decisions) -> Choose:
 class BySuffix:
     """A chooser for baselines: each key addresses all choices whose path ends in it; the longest key wins.
 
-    `one_of: basic` decides every `one_of`; `stages.2.block.0.cell.one_of: nested` just one. It raises DecisionError
-    for a choice that no key addresses; `unused` names the keys that addressed none.
+    `one_of: basic` decides every `one_of`; `stages.2.block.0.cell.one_of: nested` just one. A choice that no key
+    addresses takes what `otherwise` says for its path, if that is permitted; else DecisionError is raised. `unused`
+    names the keys that addressed no choice.
     """
 
-    def __init__(self, wanted: Mapping[str, Any]) -> None:
+    def __init__(self, wanted: Mapping[str, Any], otherwise: Decisions = MappingProxyType({})) -> None:
         self.wanted = dict(wanted)
+        self.otherwise = otherwise
         self.seen: list[str] = []
         self._used: set[str] = set()
 
@@ -135,6 +145,8 @@ class BySuffix:
         self.seen.append(choice.path)
         dotted = f".{choice.path}"
         keys = [key for key in self.wanted if dotted.endswith(f".{key}")]
+        if not keys and self.otherwise.get(choice.path) in choice.domain:
+            return self.otherwise[choice.path]
         if not keys:
             raise DecisionError(f"leaves {choice.path} open", hint=f"choose one of: {choice.domain}")
         key = max(keys, key=len)
@@ -151,6 +163,9 @@ class BySuffix:
 
 
 def nearest(word: str, known: list[str]) -> str | None:
-    """The known word that is most like `word`, if one is like it at all."""
+    """The known word that `word` begins or is most like, if there is one."""
+    begun = [option for option in known if len(word) > 2 and option.startswith(word)]
+    if begun:
+        return min(begun, key=len)
     matches = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
     return matches[0] if matches else None

@@ -4,43 +4,31 @@ Every block keeps one contract: from a map of any width it makes a map of the wi
 resolution divided by `Context.stride`. Whatever in a block cannot do that by itself (an identity shortcut where the
 stage changes shape, a pool, a concatenation) gets the cheapest part that can. So any block fits after any other.
 
-`post` order is convolution, norm, activation; the activation at the end of a residual body moves behind the sum, and
-where residuals end together only the outermost one has it (RoR, Zhang et al. 2017). `pre` order is norm, activation,
-convolution, with nothing behind the sum; a value that is normalised and activated already, or for a second reader, is
-not treated twice (He et al. 2016b share it between body and projection).
+In `post` order the activation at the end of a residual body moves behind the sum, and where residuals end together
+only the outermost one has it (RoR, Zhang et al. 2017). In `pre` order nothing stands behind the sum.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import MappingProxyType
-from typing import Any, NamedTuple, NoReturn
+from dataclasses import replace
+from typing import Any, NoReturn
 
-from ressearch.architecture import Architecture, Node, alive
+from ressearch.architecture import Architecture
 from ressearch.errors import ArchitectureError, DecisionError, Problem, SpaceError
-from ressearch.ops import (
-    Activation,
-    Add,
-    Concat,
-    Conv,
-    GlobalPool,
-    Input,
-    Linear,
-    Norm,
-    Op,
-    Pad,
-    Pool,
-    Shape,
-    output_shape,
-)
+from ressearch.ops import Add, Conv, GlobalPool, Input, Linear, Norm, Pool, Shape, Slice
+from ressearch.space.build import Builder, Context, Ref
 from ressearch.space.choices import Categorical, Choice, Choose, Domain
 from ressearch.space.grammar import (
     OPERATIONS,
+    WINDOWED,
     Block,
     Dense,
     Grammar,
+    Graph,
     OneOf,
     OpBlock,
+    Operation,
     Ratio,
     Repeat,
     Residual,
@@ -51,55 +39,28 @@ from ressearch.space.grammar import (
     Var,
     Width,
 )
-from ressearch.space.rules import Depths, Recursion
+from ressearch.space.rules import Recursion
+from ressearch.trial import Recipe
 
-MAX_NODES = 50_000
-"""Of one network; ResNet-1202 has some 6,000. More is a mistake, and would fill the memory."""
-
-Ref = int
-"""Position of a node under construction."""
+YES_NO = Categorical((True, False))
 
 
-class Context(NamedTuple):
-    """What surrounds a block: where it stands, and what shape and form it has to give.
-
-    name: address of this very instance. path: address of its decisions, the same for tied instances.
-    closed: whether a post-order block ends in its activation.
-    """
-
-    name: str
-    path: str
-    width: int
-    stride: int = 1
-    stage: int = 0
-    order: str = "post"
-    stride_at: str = "spatial"
-    closed: bool = True
-    depths: Depths = MappingProxyType({})
-
-    def at(self, step: str, **changes: Any) -> Context:
-        """The context of a part of this block."""
-        return self._replace(name=f"{self.name}.{step}", path=f"{self.path}.{step}", **changes)
-
-
-def decode(grammar: Grammar, choose: Choose) -> tuple[Architecture, dict[str, Any]]:
-    """One architecture and the decisions that made it, in the order in which they were asked for.
+def decode(grammar: Grammar, choose: Choose) -> tuple[Architecture, dict[str, Any], Recipe]:
+    """One architecture, the decisions that made it in the order in which they were asked for, and its recipe.
 
     Raises SpaceError if the decisions build an ill-typed graph, and DecisionError if the chooser gives a value that
     is not permitted.
     """
     decoder = _Decoder(grammar, choose)
-    return decoder.architecture(), decoder.decisions
+    return decoder.architecture(), decoder.decisions, decoder.recipe()
 
 
-class _Decoder:
+class _Decoder(Builder):
     def __init__(self, grammar: Grammar, choose: Choose) -> None:
+        super().__init__(grammar.place)
         self.grammar, self.choose = grammar, choose
         self.recursion = Recursion(grammar.rules)
         self.decisions: dict[str, Any] = {}
-        self.nodes: list[Node] = []
-        self.shapes: list[Shape] = []
-        self.preactivated: dict[tuple[Ref, bool, str], Ref] = {}
 
     def architecture(self) -> Architecture:
         stages = self.stages()
@@ -108,10 +69,18 @@ class _Decoder:
         x = self.block(self.grammar.stem, x, Context("stem", "stem", width))
         for i, stage in enumerate(stages):
             x = self.stage(stage, i, x)
-        return Architecture(alive(self.nodes, self.head(x)))
+        return self.finished(self.head(x))
+
+    def recipe(self) -> Recipe:
+        chosen = {name: self.resolve(s, f"parameters.{name}") for name, s in self.grammar.parameters.items()}
+        return replace(self.grammar.recipe, **chosen) if chosen else self.grammar.recipe
 
     def head(self, x: Ref) -> Ref:
-        x = self.add("head.pool", GlobalPool(), self.activated(x, "head"))
+        if self.grammar.head is None:
+            x = self.activated(x, "head")
+        else:
+            x = self.block(self.grammar.head, x, Context("head", "head", self.shapes[x][0]))
+        x = self.add("head.pool", GlobalPool(), x)
         return self.add("head.linear", Linear(self.grammar.classes), x)
 
     # Decisions
@@ -200,8 +169,8 @@ class _Decoder:
 
     def seq(self, block: Seq, x: Ref, context: Context) -> Ref:
         carrier = self.carrier(block.items, context.stride_at)
-        if context.stride > 1 and carrier is None:
-            x = self.subsampled(x, context.stride, f"{context.name}.pool")
+        if carrier is None:
+            x = self.subsampled(x, context.stride, context.name)
         last = len(block.items) - 1
         for i, item in enumerate(block.items):
             stride, closed = (context.stride if i == carrier else 1), (context.closed or i < last)
@@ -219,60 +188,117 @@ class _Decoder:
             return True
         op = self.grammar.vars[block.op.name] if isinstance(block.op, Var) else block.op
         words = op.values if isinstance(op, Categorical) else (op,)
-        return any(OPERATIONS[str(word)].kernel > 1 for word in words)
+        return any(self.has_window(OPERATIONS[str(word)], block) for word in words)
+
+    def has_window(self, operation: Operation, block: OpBlock) -> bool:
+        return operation.kind in WINDOWED and (operation.kernel or block.kernel) != 1
 
     def residual(self, block: Residual, x: Ref, context: Context) -> Ref:
         path = f"{context.path}.residual"
-        kind = self.resolve(block.shortcut, f"{path}.shortcut")
+        shortcut = (
+            block.shortcut if isinstance(block.shortcut, Block) else self.resolve(block.shortcut, f"{path}.shortcut")
+        )
         order = self.resolve(block.order, f"{path}.order") or context.order
         stride_at = self.resolve(block.stride_at, f"{path}.stride_at") or context.stride_at
-        inner = context.at("body", order=order, stride_at=stride_at, closed=False)
-        y = self.seq(block.body, x, inner)
-        if kind == "identity" and self.shapes[y] != self.contract(x, context):
-            message = (
-                f"an identity shortcut between different shapes: the body ends in {_shown(self.shapes[y])}, "
-                f"the stage asks for {_shown(self.contract(x, context))}"
-            )
-            self.refuse(block, context, message, "end the body in the stage's width, or use shortcut: projection")
-        if kind != "none":
-            y = self.add(f"{context.name}.add", Add(), y, self.shortcut(kind, x, self.shapes[y], order, context))
-        return y if order == "pre" or not context.closed else self.add(f"{context.name}.act", Activation(), y)
+        y = self.seq(block.body, x, context.at("body", order=order, stride_at=stride_at, closed=False))
+        if shortcut != "none":
+            y = self.joined(block, shortcut, x, y, context._replace(order=order, closed=False))
+        if order == "pre" or not context.closed:
+            return y
+        return self.behind(self.resolve(block.act, f"{path}.act"), y, context.name)
 
-    def shortcut(self, kind: str, x: Ref, target: Shape, order: str, context: Context) -> Ref:
-        same, narrower = self.shapes[x] == target, self.shapes[x][0] > target[0]
-        if same and kind != "projection":
+    def joined(self, block: Residual, shortcut: str | Block, x: Ref, y: Ref, context: Context) -> Ref:
+        """Body and shortcut as one value."""
+        path, name = f"{context.path}.residual", context.name
+        merge = self.resolve(block.merge, f"{path}.merge")
+        gate = self.resolve(block.gate, f"{path}.gate")
+        start = None if gate in ("none", "zero_gamma") else self.resolve(block.gate_init, f"{path}.gate_init")
+        y = self.gated(gate, start, y, own=y != x and y == len(self.nodes) - 1, name=name)
+        y = self.dropped(self.resolve(block.drop_path, f"{path}.drop_path"), y, name)
+        y = self.merged(merge, [y, self.shortcut(block, shortcut, merge, x, self.shapes[y], context)], name)
+        return self.fitted(y, context.at("transition")) if merge == "concat" and block.transition else y
+
+    def shortcut(
+        self, block: Residual, shortcut: str | Block, merge: str, x: Ref, target: Shape, context: Context
+    ) -> Ref:
+        """What the body of a residual is merged with: the word's cheapest part, or a block."""
+        if isinstance(shortcut, Block):
+            stride = -(-self.shapes[x][1] // target[1])
+            return self.block(shortcut, x, context.at("shortcut", width=target[0], stride=stride))
+        beside = merge == "concat"  # then the widths may differ
+        if shortcut == "identity" and not beside and target != self.contract(x, context):
+            self.refuse_identity(block, x, target, context)
+        same = self.shapes[x][1:] == target[1:] if beside else self.shapes[x] == target
+        if same and shortcut != "projection":
             return x
-        stride = -(-self.shapes[x][1] // target[1])
-        name = f"{context.name}.shortcut"
-        if kind == "pad" and not narrower:
-            return self.add(f"{name}.pad", Pad(target[0], stride), x)
-        if order == "pre":
-            return self.add(f"{name}.conv", Conv(target[0], 1, stride), self.activated(x, name))
-        return self.add(f"{name}.norm", Norm(), self.add(f"{name}.conv", Conv(target[0], 1, stride), x))
+        if shortcut == "pad" and self.shapes[x][0] <= target[0]:
+            return self.padded(x, target, f"{context.name}.shortcut")
+        return self.projected(x, target, context.order, f"{context.name}.shortcut")
 
     def dense(self, block: Dense, x: Ref, context: Context) -> Ref:
         path = f"{context.path}.dense"
         layers, growth = self.resolve(block.layers, f"{path}.layers"), self.resolve(block.growth, f"{path}.growth")
-        order = self.resolve(block.order, f"{path}.order")
-        if context.stride > 1:
-            x = self.subsampled(x, context.stride, f"{context.name}.pool")
-        features = [x]
-        for i in range(layers):
-            seen = self.joined(features, f"{context.name}.layer.{i}.concat")
-            inner = context.at(f"layer.{i}", width=growth, stride=1, order=order, closed=True)
-            features.append(self.seq(block.body, seen, inner))
-        y = self.joined(features, f"{context.name}.concat")
+        here = context._replace(order=self.resolve(block.order, f"{path}.order"), closed=True)
+        y = (self.dense_path if block.residual is None else self.dual_path)(block, layers, growth, x, here)
         if not block.transition:
             return y
-        return self.fitted(y, context._replace(name=f"{context.name}.transition", order=order))
+        return self.fitted(y, here._replace(name=f"{context.name}.transition", closed=context.closed))
+
+    def dense_path(self, block: Dense, layers: int, growth: int, x: Ref, context: Context) -> Ref:
+        features = [self.subsampled(x, context.stride, context.name)]
+        for i in range(layers):
+            seen = self.merged("concat", features, f"{context.name}.layer.{i}")
+            features.append(self.seq(block.body, seen, context.at(f"layer.{i}", width=growth, stride=1)))
+        return self.merged("concat", features, context.name)
+
+    def dual_path(self, block: Dense, layers: int, growth: int, x: Ref, context: Context) -> Ref:
+        """A running sum beside a growing concatenation; both begin as one projection of the input."""
+        name = context.name
+        assert block.residual is not None
+        width = self.relative_width(block.residual, x, context._replace(path=f"{context.path}.dense.residual"))
+        start = self.behind("relu", self.add(f"{name}.start.norm", Norm(), x), f"{name}.start")
+        start = self.add(f"{name}.start.conv", Conv(width + 2 * growth, 1, context.stride), start)
+        total = self.add(f"{name}.start.sum", Slice(width), start)
+        features = [self.add(f"{name}.start.features", Slice(2 * growth, width), start)]
+        for i in range(layers):
+            inner = context.at(f"layer.{i}", width=width + growth, stride=1 if i else context.stride)
+            seen = self.merged("concat", [total, *features], inner.name) if i else x
+            y = self.seq(block.body, seen, inner)
+            total = self.add(f"{inner.name}.add", Add(), total, self.add(f"{inner.name}.sum", Slice(width), y))
+            features.append(self.add(f"{inner.name}.features", Slice(growth, width), y))
+        return self.merged("concat", [total, *features], name)
+
+    def graph(self, block: Graph, x: Ref, context: Context) -> Ref:
+        path = f"{context.path}.graph"
+        merge = self.resolve(block.merge, f"{path}.merge")
+        edges = [e for e in block.edges if not e.optional or self.resolve(YES_NO, f"{path}.{e}")]
+        values = {"in": self.subsampled(x, context.stride, f"{context.name}.in")}
+        fits: dict[str, Ref] = {}
+        for node in (*(node for node in block.order if node in block.on_a_way(edges)), "out"):
+            sources = [edge.source for edge in edges if edge.target == node and edge.source in values] or ["in"]
+            if len(sources) > 1 or node == "out":  # values of several widths do not add up
+                for source in sources:
+                    if source not in fits:
+                        fits[source] = self.fitted(values[source], context.at(f"{source}.fit", closed=True))
+                values[node] = self.merged(merge, [fits[source] for source in sources], f"{context.name}.{node}")
+            else:
+                values[node] = values[sources[0]]
+            if node != "out":
+                values[node] = self.block(block.nodes[node], values[node], context.at(node, stride=1, closed=True))
+        return self.fitted(values["out"], context.at("out.fit"))
 
     def op(self, block: OpBlock, x: Ref, context: Context) -> Ref:
         operation = OPERATIONS[self.resolve(block.op, f"{context.path}.op")]
+        kernel = operation.kernel
+        if kernel is None and operation.kind in WINDOWED:
+            kernel = self.resolve(block.kernel, f"{context.path}.kernel")
         width = context.width if block.width is None else self.relative_width(block.width, x, context)
-        groups = self.resolve(block.groups, f"{context.path}.groups")
         order = self.resolve(block.order, f"{context.path}.order") or context.order
         here = context._replace(width=width, stride=block.stride or context.stride, order=order)
-        return _OPERATION[operation.kind](self, block, operation.kernel, groups, x, here)
+        if kernel is not None and kernel % 2 == 0 and here.stride == 1:
+            hint = f"write stride: {kernel}, or use an odd window"
+            self.refuse(block, here, f"an even window keeps no map's size: {kernel}x{kernel} at stride 1", hint)
+        return _OPERATION[operation.kind](self, block, kernel or 1, x, here)
 
     def relative_width(self, width: Width, x: Ref, context: Context) -> int:
         around = self.shapes[x][0] if isinstance(width, Ratio) and width.of == "input" else context.width
@@ -280,80 +306,63 @@ class _Decoder:
 
     # Operations
 
-    def convolved(self, block: OpBlock, kernel: int, groups: int, x: Ref, context: Context) -> Ref:
-        return self.unit(x, [Conv(context.width, kernel, context.stride, groups)], context, block.norm, block.act)
+    def convolved(self, block: OpBlock, kernel: int, x: Ref, context: Context) -> Ref:
+        return self.convolutions(block, [(context.width, kernel, self.groups(block, context))], x, context)
 
-    def depthwise(self, block: OpBlock, kernel: int, groups: int, x: Ref, context: Context) -> Ref:
+    def depthwise(self, block: OpBlock, kernel: int, x: Ref, context: Context) -> Ref:
         x = self.fitted(x, context._replace(name=f"{context.name}.fit", closed=True))
-        conv = Conv(context.width, kernel, context.stride, context.width)
-        return self.unit(x, [conv], context, block.norm, block.act)
+        return self.convolutions(block, [(context.width, kernel, context.width)], x, context)
 
-    def separable(self, block: OpBlock, kernel: int, groups: int, x: Ref, context: Context) -> Ref:
+    def separable(self, block: OpBlock, kernel: int, x: Ref, context: Context) -> Ref:
         channels = self.shapes[x][0]
-        convs = [Conv(channels, kernel, context.stride, channels), Conv(context.width, 1)]
-        return self.unit(x, convs, context, block.norm, block.act)
+        return self.convolutions(block, [(channels, kernel, channels), (context.width, 1, 1)], x, context)
 
-    def pooled(self, kind: Any) -> Callable[[OpBlock, int, int, Ref, Context], Ref]:
-        def emit(block: OpBlock, kernel: int, groups: int, x: Ref, context: Context) -> Ref:
-            if kernel % 2 == 0 and context.stride == 1:
-                hint = f"write stride: {kernel}, or use an odd window"
-                self.refuse(block, context, f"an even pool keeps no map's size: {kernel}x{kernel} at stride 1", hint)
+    def convolutions(self, block: OpBlock, shapes: list[tuple[int, int, int]], x: Ref, context: Context) -> Ref:
+        """A unit of convolutions (width, kernel, groups), the first with the stride."""
+        norm, act = self.resolve(block.norm, f"{context.path}.norm"), self.resolve(block.act, f"{context.path}.act")
+        bias = self.resolve(block.bias, f"{context.path}.bias")
+        strides = [context.stride] + [1] * len(shapes)
+        convs = [Conv(w, k, stride, groups, bias) for (w, k, groups), stride in zip(shapes, strides, strict=False)]
+        return self.unit(x, convs, context, norm, act)
+
+    def groups(self, block: OpBlock, context: Context) -> int:
+        if block.group_width is None:
+            groups: int = self.resolve(block.groups, f"{context.path}.groups")
+            return groups
+        group_width: int = self.resolve(block.group_width, f"{context.path}.group_width")
+        if context.width % group_width:
+            self.refuse(block, context, f"group_width {group_width} does not divide the width {context.width}")
+        return context.width // group_width
+
+    def pooled(self, kind: Any) -> Callable[[OpBlock, int, Ref, Context], Ref]:
+        def emit(block: OpBlock, kernel: int, x: Ref, context: Context) -> Ref:
             x = self.fitted(x, context._replace(name=f"{context.name}.fit"))
             return self.add(f"{context.name}.{kind}pool", Pool(kind, kernel, context.stride), x)
 
         return emit
 
-    def unchanged(self, block: OpBlock, kernel: int, groups: int, x: Ref, context: Context) -> Ref:
-        if context.stride > 1:
-            x = self.subsampled(x, context.stride, f"{context.name}.pool")
+    def squeezed(self, block: OpBlock, kernel: int, x: Ref, context: Context) -> Ref:
+        x = self.unchanged(block, kernel, x, context)
+        reduction = self.resolve(block.reduction, f"{context.path}.reduction")
+        act = self.resolve(block.act, f"{context.path}.act")
+        return self.excited(x, max(1, self.shapes[x][0] // reduction), act, context.name)
+
+    def unchanged(self, block: OpBlock, kernel: int, x: Ref, context: Context) -> Ref:
+        x = self.subsampled(x, context.stride, context.name)
         return self.fitted(x, context._replace(name=f"{context.name}.fit"))
 
-    # Parts
-
-    def unit(self, x: Ref, convs: list[Conv], context: Context, norm: bool = True, act: str = "relu") -> Ref:
-        """Convolutions with one norm and one activation, placed as the order says."""
-        pre, name = context.order == "pre", context.name
-        x = self.activated(x, name, norm, act) if pre else x
-        for i, conv in enumerate(convs):
-            x = self.add(f"{name}.conv{i}" if len(convs) > 1 else f"{name}.conv", conv, x)
-        x = self.add(f"{name}.norm", Norm(), x) if norm and not pre else x
-        ends_in_act = act != "none" and not pre and context.closed
-        return self.add(f"{name}.act", Activation(act), x) if ends_in_act else x  # type: ignore[arg-type]
-
-    def fitted(self, x: Ref, context: Context) -> Ref:
-        """The value at the context's width: itself, or through a 1x1 convolution."""
-        return x if self.shapes[x][0] == context.width else self.unit(x, [Conv(context.width, 1)], context)
-
-    def activated(self, x: Ref, name: str, norm: bool = True, act: str = "relu") -> Ref:
-        """The value normalised and activated, once for all who ask; itself where it comes from an activation."""
-        op = self.nodes[x].op
-        if isinstance(op, Activation):
-            return x
-        key = (x, norm, act)
-        if key not in self.preactivated:
-            y = self.add(f"{name}.norm", Norm(), x) if norm and not isinstance(op, Norm) else x
-            y = self.add(f"{name}.act", Activation(act), y) if act != "none" else y  # type: ignore[arg-type]
-            self.preactivated[key] = y
-        return self.preactivated[key]
-
-    def subsampled(self, x: Ref, stride: int, name: str) -> Ref:
-        """The value averaged down; the window is odd, so that any size gives what a strided convolution gives."""
-        return self.add(name, Pool("avg", 2 * stride - 1, stride), x)
-
-    def joined(self, features: list[Ref], name: str) -> Ref:
-        return features[0] if len(features) == 1 else self.add(name, Concat(), *features)
+    # Refusals
 
     def contract(self, x: Ref, context: Context) -> Shape:
         _, height, width = self.shapes[x]
         return context.width, -(-height // context.stride), -(-width // context.stride)
 
-    def add(self, name: str, op: Op, *inputs: Ref) -> Ref:
-        if len(self.nodes) >= MAX_NODES:
-            message, hint = f"a network of more than {MAX_NODES:,} nodes", "lower the depths, repeats or max_depth"
-            raise SpaceError([Problem("E032", name, message, self.grammar.place, hint)])
-        self.shapes.append(output_shape(op, [self.shapes[source] for source in inputs]))
-        self.nodes.append(Node(name, op, inputs))
-        return len(self.nodes) - 1
+    def refuse_identity(self, block: Residual, x: Ref, target: Shape, context: Context) -> NoReturn:
+        message = (
+            f"an identity shortcut between different shapes: the body ends in {_shown(target)}, "
+            f"the stage asks for {_shown(self.contract(x, context))}"
+        )
+        self.refuse(block, context, message, "end the body in the stage's width, or use shortcut: projection")
 
     def refuse(self, block: Block, context: Context, message: str, hint: str | None = None) -> NoReturn:
         raise SpaceError([Problem("E017", context.name, message, block.place, hint)])
@@ -372,13 +381,15 @@ EMIT: dict[type[Block], Callable[[_Decoder, Any, Ref, Context], Ref]] = {
     Scope: _Decoder.scope,
     OneOf: _Decoder.one_of,
     Use: _Decoder.use,
+    Graph: _Decoder.graph,
 }
 
-_OPERATION: dict[str, Callable[[_Decoder, OpBlock, int, int, Ref, Context], Ref]] = {
+_OPERATION: dict[str, Callable[[_Decoder, OpBlock, int, Ref, Context], Ref]] = {
     "conv": _Decoder.convolved,
     "dwconv": _Decoder.depthwise,
     "sepconv": _Decoder.separable,
     "maxpool": lambda decoder, *rest: decoder.pooled("max")(*rest),
     "avgpool": lambda decoder, *rest: decoder.pooled("avg")(*rest),
+    "se": _Decoder.squeezed,
     "identity": _Decoder.unchanged,
 }

@@ -5,9 +5,12 @@ A *setting* is a literal, an open decision (a `Domain`) or a named variable. `Bl
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias, TypeVar
+from functools import cached_property
+from typing import Any, Literal, TypeAlias, TypeVar, get_args
+
+import networkx as nx
 
 from ressearch.errors import Place
 from ressearch.ops import Shape
@@ -40,17 +43,19 @@ class Ratio:
 Width: TypeAlias = Setting[int] | Ratio
 Order = Literal["post", "pre"]
 Shortcut = Literal["identity", "projection", "pad", "none"]
+Merge = Literal["add", "concat", "mean"]
+Gate = Literal["none", "zero_gamma", "scalar", "layer_scale", "fixed"]
 StrideAt = Literal["first", "spatial"]
 Tie = Literal["none", "stage", "network"]
-OperationKind = Literal["conv", "dwconv", "sepconv", "maxpool", "avgpool", "identity"]
+OperationKind = Literal["conv", "dwconv", "sepconv", "maxpool", "avgpool", "se", "identity"]
 
 
 @dataclass(frozen=True)
 class Operation:
-    """What a word of `op:` stands for."""
+    """What a word of `op:` stands for; without a `kernel`, the block says it, or the operation has none."""
 
     kind: OperationKind
-    kernel: int = 1
+    kernel: int | None = None
 
 
 OPERATIONS: dict[str, Operation] = {
@@ -59,23 +64,34 @@ OPERATIONS: dict[str, Operation] = {
     **{f"sepconv{k}x{k}": Operation("sepconv", k) for k in (3, 5, 7)},
     **{f"maxpool{k}x{k}": Operation("maxpool", k) for k in (2, 3)},
     **{f"avgpool{k}x{k}": Operation("avgpool", k) for k in (2, 3)},
-    "identity": Operation("identity"),
+    **{word: Operation(word) for word in get_args(OperationKind)},
 }
-"""The words of `op:`. `dw` is depthwise; `sep` is depthwise followed by a 1x1 convolution."""
+"""The words of `op:`. `dw` is depthwise; `sep` is depthwise followed by a 1x1 convolution; `se` is
+squeeze-and-excitation. A word without a size takes `kernel:`, where it has a window at all."""
+
+WINDOWED = ("conv", "dwconv", "sepconv", "maxpool", "avgpool")
+"""The kinds of operation that need a kernel."""
 
 
 @dataclass(frozen=True)
 class OpBlock:
-    """`op:` one operation, with the norm and activation that the order around it asks for."""
+    """`op:` one operation, with the norm and activation that the order around it asks for.
+
+    group_width: channels of one group, instead of `groups`. reduction: of the squeeze (Hu et al. 2018 write r).
+    """
 
     op: Setting[str]
     place: Place
     width: Width | None = None
     stride: int | None = None
+    kernel: Setting[int] | None = None
     groups: Setting[int] = 1
-    norm: bool = True
-    act: str = "relu"
+    group_width: Setting[int] | None = None
+    norm: Setting[bool] = True
+    act: Setting[str] = "relu"
+    bias: Setting[bool] = False
     order: Setting[str] | None = None
+    reduction: Setting[int] = 16
 
 
 @dataclass(frozen=True)
@@ -88,23 +104,39 @@ class Seq:
 
 @dataclass(frozen=True)
 class Residual:
-    """`residual:` y = body(x) + shortcut(x)."""
+    """`residual:` y = merge(gate * body(x), shortcut(x)).
+
+    shortcut: a word, or any block. gate_init: where the gate starts, if not where its source starts it. drop_path:
+    probability that training drops the last such branch of the network; it grows linearly up to that one. act: what
+    stands behind the sum in post order. transition: whether a concatenation is brought back to the stage's width.
+    """
 
     body: Seq
     place: Place
-    shortcut: Setting[str] = "identity"
+    shortcut: Setting[str] | Block = "identity"
+    merge: Setting[str] = "add"
     order: Setting[str] | None = None
     stride_at: Setting[str] | None = None
+    gate: Setting[str] = "none"
+    gate_init: Setting[float] | None = None
+    drop_path: Setting[float] = 0.0
+    act: Setting[str] = "relu"
+    transition: bool = True
 
 
 @dataclass(frozen=True)
 class Dense:
-    """`dense:` every layer sees the concatenation of all before it."""
+    """`dense:` every layer sees the concatenation of all before it.
+
+    residual: of each layer's output so many channels are added to a running sum, beside the `growth` channels that
+    are concatenated (dual path networks, Chen et al. 2017).
+    """
 
     body: Seq
     place: Place
     layers: Setting[int]
     growth: Setting[int]
+    residual: Width | None = None
     order: Setting[str] = "pre"
     transition: bool = True
 
@@ -135,6 +167,46 @@ class Use:
 
 
 @dataclass(frozen=True)
+class Edge:
+    """An edge of a `graph`; an optional one is a decision."""
+
+    source: str
+    target: str
+    optional: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.source}->{self.target}"
+
+
+@dataclass(frozen=True)
+class Graph:
+    """`graph:` a free DAG of blocks between `in` and `out`; what arrives at a node by several edges is merged."""
+
+    nodes: Mapping[str, Block]
+    edges: tuple[Edge, ...]
+    place: Place
+    merge: Setting[str] = "add"
+
+    @cached_property
+    def cycle(self) -> list[str]:
+        """Nodes that feed each other in a circle; empty if there is none."""
+        return circle((edge.source, edge.target) for edge in self.edges)
+
+    @cached_property
+    def order(self) -> tuple[str, ...]:
+        """The nodes, each after those that feed it, otherwise as the file has them."""
+        feeds = nx.DiGraph((edge.source, edge.target) for edge in self.edges)
+        place = {name: number for number, name in enumerate(["in", *self.nodes, "out"])}
+        return tuple(n for n in nx.lexicographical_topological_sort(feeds, key=place.__getitem__) if n in self.nodes)
+
+    @staticmethod
+    def on_a_way(edges: Iterable[Edge]) -> set[str]:
+        """The nodes (and ends) that lie on a way from `in` to `out`."""
+        feeds = [(edge.source, edge.target) for edge in edges]
+        return _reached("in", feeds) & _reached("out", [(target, source) for source, target in feeds])
+
+
+@dataclass(frozen=True)
 class Scope:
     """`width:` or `stride:` beside any other block: what it is to make instead of what is around it."""
 
@@ -144,7 +216,7 @@ class Scope:
     stride: int | None
 
 
-Block = OpBlock | Seq | Residual | Dense | Repeat | OneOf | Use | Scope
+Block = OpBlock | Seq | Residual | Dense | Repeat | OneOf | Use | Graph | Scope
 
 
 @dataclass(frozen=True)
@@ -198,7 +270,11 @@ class Baseline:
 
 @dataclass(frozen=True)
 class Grammar:
-    """A whole file: what may exist, and the defaults of a study over it."""
+    """A whole file: what may exist, and the defaults of a study over it.
+
+    head: what stands between the last stage and the pooling, if not the norm and activation that pre order needs.
+    parameters: field of the recipe -> what it may be; a literal or a decision of each trial.
+    """
 
     name: str
     input_shape: Shape
@@ -207,13 +283,33 @@ class Grammar:
     stages: tuple[Stage, ...] | Stages
     rules: Mapping[str, Rule]
     place: Place
+    head: Block | None = None
     vars: Mapping[str, Setting[Any]] = field(default_factory=dict)
     baselines: tuple[Baseline, ...] = ()
     limits: Mapping[str, Limit] = field(default_factory=dict)
+    parameters: Mapping[str, Any] = field(default_factory=dict)
     dataset: str | None = None
     recipe: Recipe = field(default_factory=Recipe)
     fidelity: Fidelity = field(default_factory=Fidelity)
     search: Mapping[str, Any] = field(default_factory=dict)
+
+
+def circle(edges: Iterable[tuple[str, str]]) -> list[str]:
+    """A cycle of the directed graph with these edges; empty if there is none."""
+    try:
+        return [str(edge[0]) for edge in nx.find_cycle(nx.DiGraph(edges))]
+    except nx.NetworkXNoCycle:
+        return []
+
+
+def _reached(start: str, edges: list[tuple[str, str]]) -> set[str]:
+    found, waiting = {start}, [start]
+    while waiting:
+        at = waiting.pop()
+        new = {target for source, target in edges if source == at} - found
+        found |= new
+        waiting += new
+    return found
 
 
 def children(block: Block) -> tuple[Block, ...]:
@@ -221,8 +317,12 @@ def children(block: Block) -> tuple[Block, ...]:
     match block:
         case Seq():
             return block.items
+        case Residual(body, _, shortcut) if isinstance(shortcut, Block):
+            return (body, shortcut)
         case Residual() | Dense():
             return (block.body,)
+        case Graph():
+            return tuple(block.nodes.values())
         case Repeat() | Scope():
             return (block.block,)
         case OneOf():

@@ -236,9 +236,18 @@ def _interval(reader: Reader, value: Mapping, path: str, literal: Parse[Any]) ->
         reader.refuse("E008", path, value.place, f"log: true needs min above 0, got {low}")
     if isinstance(low, int) and isinstance(high, int):
         return _stepped(reader, value, path, Integer(low, high, log=log))
-    if "step" in entries:
-        reader.report("E005", f"{path}.step", entries["step"].place, "step needs whole numbers for min and max")
-    return Real(float(low), float(high), log)
+    return _real(reader, value, path, Real(float(low), float(high), log))
+
+
+def _real(reader: Reader, value: Mapping, path: str, every: Real) -> Real:
+    step = reader.optional(value, "step", path, positive, None)
+    if step is None:
+        return every
+    if every.log:
+        reader.refuse("E008", path, value.place, "step and log: true exclude each other", "leave one of them out")
+    if step > every.high - every.low:
+        reader.refuse("E007", path, value.place, f"step {step:g} is above max - min, {every.high - every.low:g}")
+    return Real(every.low, every.high, step=float(step))
 
 
 def _stepped(reader: Reader, value: Mapping, path: str, every: Integer) -> Integer:

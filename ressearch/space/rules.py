@@ -6,10 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-import networkx as nx
-
 from ressearch.space.choices import nearest
-from ressearch.space.grammar import Block, Grammar, OneOf, Ratio, Rule, Stage, Stages, Use, Var, children
+from ressearch.space.grammar import Block, Grammar, OneOf, Ratio, Rule, Stage, Stages, Use, Var, children, circle
 
 if TYPE_CHECKING:
     from ressearch.space.reader import Reader
@@ -100,7 +98,8 @@ def blocks_in(block: Block) -> Iterator[Block]:
 def _roots(grammar: Grammar) -> list[tuple[str, Block]]:
     stages: tuple[Stage | Stages, ...] = grammar.stages if isinstance(grammar.stages, tuple) else (grammar.stages,)
     named = [(f"stages.{i}.block", stage.block) for i, stage in enumerate(stages)]
-    return [("stem", grammar.stem), *named, *((f"blocks.{r.name}", r.block) for r in grammar.rules.values())]
+    head = [("head", grammar.head)] if grammar.head else []
+    return [("stem", grammar.stem), *named, *head, *((f"blocks.{r.name}", r.block) for r in grammar.rules.values())]
 
 
 def _names_known(grammar: Grammar, reader: Reader) -> bool:
@@ -134,12 +133,9 @@ def _stage_vars_known(grammar: Grammar, reader: Reader) -> bool:
 
 def _unbounded(rules: Mapping[str, Rule]) -> list[str]:
     """A cycle of rules that use each other, none of which has a max_depth; empty if there is none."""
-    graph: nx.DiGraph[str] = nx.DiGraph()
+    edges: list[tuple[str, str]] = []
     for rule in rules.values():
         used = [block.rule for block in blocks_in(rule.block) if isinstance(block, Use)]
         if rule.max_depth is None:
-            graph.add_edges_from((rule.name, name) for name in used if rules[name].max_depth is None)
-    try:
-        return [str(edge[0]) for edge in nx.find_cycle(graph)]
-    except nx.NetworkXNoCycle:
-        return []
+            edges += [(rule.name, name) for name in used if rules[name].max_depth is None]
+    return circle(edges)

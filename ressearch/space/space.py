@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
@@ -17,6 +17,7 @@ from ressearch.space.choices import BySuffix, Choose, Decisions, as_stored, at_r
 from ressearch.space.decode import decode
 from ressearch.space.grammar import Baseline, Grammar
 from ressearch.space.schema import read_grammar
+from ressearch.trial import Recipe
 
 PROBES = 8
 """Random candidates that are built when a file is loaded, so that an ill-typed block shows at once."""
@@ -27,10 +28,11 @@ MAX_DRAWS = 2_000
 
 @dataclass(frozen=True)
 class Candidate:
-    """A network of a space and the decisions that made it, not yet evaluated."""
+    """A network of a space, the recipe it is to be trained by, and the decisions that made both; not yet evaluated."""
 
     architecture: Architecture
     decisions: Mapping[str, Any]
+    recipe: Recipe
 
     @cached_property
     def cost(self) -> Cost:
@@ -135,7 +137,8 @@ class SearchSpace:
         )
 
     def _baseline(self, baseline: Baseline) -> Candidate:
-        choose, path = BySuffix(baseline.wanted), f"baselines.{baseline.name}"
+        recipe = {f"parameters.{name}": value for name, value in asdict(self.grammar.recipe).items()}
+        choose, path = BySuffix(baseline.wanted, otherwise=recipe), f"baselines.{baseline.name}"
         try:
             candidate = self.decode(choose)
         except DecisionError as error:

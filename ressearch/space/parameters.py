@@ -1,0 +1,150 @@
+"""`parameters:` the recipe's numbers as decisions of each trial, in the words of a Weights & Biases sweep.
+
+A parameter is `{value: ..}`, `{values: [..]}`, or `{min: .., max: ..}` with a `distribution`. As there, bounds that
+are whole numbers mean `int_uniform` and others `uniform` unless said.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+from ressearch.space.choices import Categorical, Integer, Real, nearest
+from ressearch.space.reader import Invalid, Reader, number, string
+from ressearch.space.source import Mapping, Value, plain
+from ressearch.trial import Fidelity, Recipe
+
+DISTRIBUTIONS = ("constant", "categorical", "int_uniform", "uniform", "q_uniform", "log_uniform_values")
+"""Of the sweep distributions of Weights & Biases those whose meaning is the same here."""
+
+_KEYS = ("distribution", "value", "values", "min", "max", "q")
+
+
+def parameters(reader: Reader, value: Value, path: str) -> dict[str, Any]:
+    """Field of the recipe -> a literal or a domain."""
+    mapping = reader.mapping(value, path)
+    known = [f.name for f in fields(Recipe)]
+    found = {}
+    for name, item in mapping.entries.items():
+        if name in known:
+            found[name] = reader.attempt(_parameter(name), item, f"{path}.{name}")
+        else:
+            _unknown(reader, mapping, name, known, path)
+    return {name: parameter for name, parameter in found.items() if parameter is not None}
+
+
+def _unknown(reader: Reader, mapping: Mapping, name: str, known: list[str], path: str) -> None:
+    match = nearest(name, known)
+    hint = f"did you mean {match!r}?" if match else f"parameters are: {', '.join(known)}"
+    if name in {f.name for f in fields(Fidelity)}:
+        hint = f"{name!r} says how cheaply a network is measured; write it under train:"
+    reader.report("E003", f"{path}.{name}", mapping.key_places[name], f"{name!r} is no training parameter", hint)
+
+
+def _parameter(name: str) -> Any:
+    def parse(reader: Reader, value: Value, path: str) -> Any:
+        entries = reader.fields(value, path, _KEYS).entries
+        mapping = reader.mapping(value, path)
+        kind = _distribution(reader, mapping, path)
+        found = _READ[kind](reader, mapping, path)
+        for key in ("value", "values", "min", "max"):
+            if key in entries:
+                _check_values(reader, name, entries[key], f"{path}.{key}")
+        return found
+
+    return parse
+
+
+def _distribution(reader: Reader, mapping: Mapping, path: str) -> str:
+    entries = mapping.entries
+    if "distribution" in entries:
+        kind = string(reader, entries["distribution"], f"{path}.distribution")
+        if kind not in DISTRIBUTIONS:
+            place = entries["distribution"].place
+            message = f"{kind!r} is not a distribution; use one of {', '.join(DISTRIBUTIONS)}"
+            reader.refuse("E011", f"{path}.distribution", place, message, _advice(kind))
+        return kind
+    if "value" in entries or "values" in entries:
+        return "constant" if "value" in entries else "categorical"
+    if reader.lacks(mapping, path, ["min", "max"]):
+        raise Invalid
+    bounds = [plain(entries["min"]), plain(entries["max"])]
+    if "q" in entries:
+        return "q_uniform"
+    return "int_uniform" if all(type(bound) is int for bound in bounds) else "uniform"
+
+
+def _advice(kind: str) -> str | None:
+    if kind == "log_uniform":
+        return "its min and max are exponents of e; write log_uniform_values with the values themselves"
+    match = nearest(kind, list(DISTRIBUTIONS))
+    return f"did you mean {match!r}?" if match else None
+
+
+def _constant(reader: Reader, mapping: Mapping, path: str) -> Any:
+    if reader.lacks(mapping, path, ["value"]):
+        raise Invalid
+    return number(reader, mapping.entries["value"], f"{path}.value")
+
+
+def _categorical(reader: Reader, mapping: Mapping, path: str) -> Categorical:
+    if reader.lacks(mapping, path, ["values"]):
+        raise Invalid
+    items = reader.sequence(mapping.entries["values"], f"{path}.values").items
+    return Categorical(tuple(number(reader, item, f"{path}.values.{i}") for i, item in enumerate(items)))
+
+
+def _bounds(reader: Reader, mapping: Mapping, path: str) -> tuple[float, float]:
+    if reader.lacks(mapping, path, ["min", "max"]):
+        raise Invalid
+    low, high = (number(reader, mapping.entries[key], f"{path}.{key}") for key in ("min", "max"))
+    if low >= high:
+        reader.refuse("E007", path, mapping.place, f"min {low} is not below max {high}")
+    return low, high
+
+
+def _integer(reader: Reader, mapping: Mapping, path: str) -> Integer:
+    low, high = _bounds(reader, mapping, path)
+    if low != int(low) or high != int(high):
+        reader.refuse("E005", path, mapping.place, "int_uniform needs whole numbers for min and max")
+    return Integer(int(low), int(high))
+
+
+def _real(reader: Reader, mapping: Mapping, path: str) -> Real:
+    low, high = _bounds(reader, mapping, path)
+    return Real(float(low), float(high))
+
+
+def _log_real(reader: Reader, mapping: Mapping, path: str) -> Real:
+    low, high = _bounds(reader, mapping, path)
+    if low <= 0:
+        reader.refuse("E008", path, mapping.place, f"log_uniform_values needs min above 0, got {low}")
+    return Real(float(low), float(high), log=True)
+
+
+def _stepped(reader: Reader, mapping: Mapping, path: str) -> Real:
+    low, high = _bounds(reader, mapping, path)
+    step = reader.optional(mapping, "q", path, number, 1.0)
+    if not 0 < step <= high - low:
+        reader.refuse("E005", path, mapping.place, f"q must be above 0 and at most max - min, got {step}")
+    return Real(float(low), float(high), step=float(step))
+
+
+_READ = {
+    "constant": _constant,
+    "categorical": _categorical,
+    "int_uniform": _integer,
+    "uniform": _real,
+    "q_uniform": _stepped,
+    "log_uniform_values": _log_real,
+}
+
+
+def _check_values(reader: Reader, name: str, value: Value, path: str) -> None:
+    """Each bound and each value must be one that a recipe can have."""
+    listed = plain(value)
+    for number_ in listed if isinstance(listed, list) else [listed]:
+        try:
+            Recipe(**{name: number_})
+        except (ValueError, TypeError) as error:
+            reader.report("E005", path, value.place, str(error))
