@@ -55,7 +55,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Problem:
-    """One mistake in a search space file: `path` is its address in the YAML tree."""
+    """One mistake in a search space file: `path` is its address in the YAML tree. Codes with a W are only warnings."""
 
     code: str
     path: str
@@ -68,7 +68,7 @@ class Problem:
         subject = f"{self.path}: {self.message}" if self.path else self.message
         text, column = _window(place)
         lines = [
-            f"error[{self.code}]: {subject}",
+            f"{'warning' if self.code.startswith('W') else 'error'}[{self.code}]: {subject}",
             f"{margin}--> {place.file}:{place.line}:{place.column}",
             f"{margin} |",
             f"{place.line} | {text}",

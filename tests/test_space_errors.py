@@ -1089,8 +1089,8 @@ def test_limits_that_no_sample_satisfies() -> None:
         space.sample(random.Random(0))
     assert (3 * 8 * 9 + 2 * 8 * 8 * 9) * 8 * 8 + 8 * 10 == 87_632
     assert str(caught.value) == (
-        "error[E300]: none of 2,000 draws from 'mine' is within its limits\n"
-        "  = help: the smallest of them has 87,632 MACs; widen the limits"
+        "error[E300]: found no network of 'mine' within its limits, neither in 256 draws nor near them\n"
+        "  = help: the nearest has 87,632 macs; widen the limits"
     )
     assert caught.value.exit_status == 3
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import exp, floor, isclose, log
 from types import MappingProxyType
@@ -71,6 +71,28 @@ class Real:
 Domain = Categorical | Integer | Real
 
 
+def count(domain: Domain) -> int:
+    """Members of a domain; 1 for the continuum."""
+    match domain:
+        case Categorical(values):
+            return len(values)
+        case Integer(low, high, step, _):
+            return (high - low) // step + 1
+        case Real(low, high, _, step):
+            return 1 if step is None else floor((high - low) / step + 1e-9) + 1
+
+
+def members(domain: Domain) -> Sequence[Any]:
+    """The members of a domain in order; of the continuum only where it begins."""
+    match domain:
+        case Categorical(values):
+            return values
+        case Integer(low, high, step, _):
+            return range(low, high + 1, step)
+        case Real(low, _, _, step):
+            return [low + (step or 0) * k for k in range(count(domain))]
+
+
 @dataclass(frozen=True)
 class Choice:
     """An open decision: its address (`stages.1.block.0.cell.one_of`) and what may be chosen."""
@@ -101,8 +123,8 @@ def _draw_integer(domain: Integer, generator: random.Random) -> int:
 
 def _draw_real(domain: Real, generator: random.Random) -> float:
     if domain.step is not None:
-        steps = floor((domain.high - domain.low) / domain.step + 1e-9)
-        return domain.low + domain.step * generator.randint(0, steps)
+        drawn: float = generator.choice(members(domain))
+        return drawn
     if domain.log:
         return min(domain.high, max(domain.low, exp(generator.uniform(log(domain.low), log(domain.high)))))
     return generator.uniform(domain.low, domain.high)
@@ -115,6 +137,17 @@ _DRAWS: dict[type, Callable[[Any, random.Random], Any]] = {
 }
 
 
+def near(domain: Domain, value: Any, generator: random.Random) -> list[Any]:
+    """What a decision may be changed to: another word, the next number below or above, a draw from the continuum."""
+    if isinstance(domain, Real) and domain.step is None:
+        return [_draw_real(domain, generator)]
+    if isinstance(domain, Categorical):
+        return [option for option in domain.values if option != value or type(option) is not type(value)]
+    options = members(domain)
+    at = min(range(len(options)), key=lambda k: abs(options[k] - value))
+    return [options[k] for k in (at - 1, at + 1) if 0 <= k < len(options)]
+
+
 def as_stored(decisions: Decisions) -> Choose:
     """A chooser that answers from a complete set of decisions. It raises DecisionError where one is missing."""
 
@@ -124,6 +157,52 @@ def as_stored(decisions: Decisions) -> Choose:
         return decisions[choice.path]
 
     return choose
+
+
+def as_stored_or(decisions: Decisions, otherwise: Choose) -> Choose:
+    """A chooser that keeps the decisions which are permitted where they are asked for; another decides the rest."""
+
+    def choose(choice: Choice) -> Any:
+        stored = decisions.get(choice.path)
+        return stored if stored is not None and stored in choice.domain else otherwise(choice)
+
+    return choose
+
+
+class InOrder:
+    """A chooser that goes through all combinations of decisions, the last decision fastest, one `decode` after another.
+
+    `advance` moves to the next combination and says whether there is one. Choices whose path begins with
+    `parameters.` are no part of a network and take their first value.
+    """
+
+    def __init__(self) -> None:
+        self._digits: list[int] = []
+        self._sizes: list[int] = []
+        self._asked = 0
+
+    def __call__(self, choice: Choice) -> Any:
+        """The value at the current digit."""
+        options = members(choice.domain)
+        if choice.path.startswith("parameters."):
+            return options[0]
+        if self._asked == len(self._digits):
+            self._digits.append(0)
+            self._sizes.append(len(options))
+        self._asked += 1
+        return options[self._digits[self._asked - 1]]
+
+    def advance(self) -> bool:
+        """Count up by one; what is asked behind the digit that moved begins at its first value again."""
+        del self._digits[self._asked :], self._sizes[self._asked :]
+        while self._digits and self._digits[-1] == self._sizes[-1] - 1:
+            self._digits.pop()
+            self._sizes.pop()
+        self._asked = 0
+        if not self._digits:
+            return False
+        self._digits[-1] += 1
+        return True
 
 
 class BySuffix:

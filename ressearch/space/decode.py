@@ -150,7 +150,10 @@ class _Decoder(Builder):
         inner = context.at(rule.name, depths=depths)
         if rule.tie != "none":
             level = self.recursion.level(rule, depths)
-            shared = f"stages.{context.stage}" if rule.tie == "stage" else "blocks"
+            alone = rule.tie == "stage" and not context.path.startswith(
+                "blocks."
+            )  # inside a network's tie all is shared
+            shared = f"stages.{context.stage}" if alone else "blocks"
             inner = inner._replace(path=f"{shared}.{rule.name}{level}")
         return self.block(rule.block, x, inner)
 
@@ -200,12 +203,11 @@ class _Decoder(Builder):
         )
         order = self.resolve(block.order, f"{path}.order") or context.order
         stride_at = self.resolve(block.stride_at, f"{path}.stride_at") or context.stride_at
+        act = self.resolve(block.act, f"{path}.act")
         y = self.seq(block.body, x, context.at("body", order=order, stride_at=stride_at, closed=False))
         if shortcut != "none":
             y = self.joined(block, shortcut, x, y, context._replace(order=order, closed=False))
-        if order == "pre" or not context.closed:
-            return y
-        return self.behind(self.resolve(block.act, f"{path}.act"), y, context.name)
+        return y if order == "pre" or not context.closed else self.behind(act, y, context.name)
 
     def joined(self, block: Residual, shortcut: str | Block, x: Ref, y: Ref, context: Context) -> Ref:
         """Body and shortcut as one value."""

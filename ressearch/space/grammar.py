@@ -5,7 +5,7 @@ A *setting* is a literal, an open decision (a `Domain`) or a named variable. `Bl
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, TypeAlias, TypeVar, get_args
@@ -26,7 +26,7 @@ class Var:
     """A decision named under `vars:` that several settings share."""
 
     name: str
-    place: Place
+    place: Place = field(compare=False)
 
 
 Setting: TypeAlias = T | Domain | Var
@@ -81,7 +81,7 @@ class OpBlock:
     """
 
     op: Setting[str]
-    place: Place
+    place: Place = field(compare=False)
     width: Width | None = None
     stride: int | None = None
     kernel: Setting[int] | None = None
@@ -99,7 +99,7 @@ class Seq:
     """`seq:` one after another."""
 
     items: tuple[Block, ...]
-    place: Place
+    place: Place = field(compare=False)
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ class Residual:
     """
 
     body: Seq
-    place: Place
+    place: Place = field(compare=False)
     shortcut: Setting[str] | Block = "identity"
     merge: Setting[str] = "add"
     order: Setting[str] | None = None
@@ -133,7 +133,7 @@ class Dense:
     """
 
     body: Seq
-    place: Place
+    place: Place = field(compare=False)
     layers: Setting[int]
     growth: Setting[int]
     residual: Width | None = None
@@ -147,7 +147,7 @@ class Repeat:
 
     count: Setting[int]
     block: Block
-    place: Place
+    place: Place = field(compare=False)
 
 
 @dataclass(frozen=True)
@@ -155,7 +155,7 @@ class OneOf:
     """`one_of:` a choice between named blocks."""
 
     branches: Mapping[str, Block]
-    place: Place
+    place: Place = field(compare=False)
 
 
 @dataclass(frozen=True)
@@ -163,7 +163,7 @@ class Use:
     """`use:` a named rule."""
 
     rule: str
-    place: Place
+    place: Place = field(compare=False)
 
 
 @dataclass(frozen=True)
@@ -184,7 +184,7 @@ class Graph:
 
     nodes: Mapping[str, Block]
     edges: tuple[Edge, ...]
-    place: Place
+    place: Place = field(compare=False)
     merge: Setting[str] = "add"
 
     @cached_property
@@ -211,7 +211,7 @@ class Scope:
     """`width:` or `stride:` beside any other block: what it is to make instead of what is around it."""
 
     block: Block
-    place: Place
+    place: Place = field(compare=False)
     width: Width | None
     stride: int | None
 
@@ -225,7 +225,7 @@ class Rule:
 
     name: str
     block: Block
-    place: Place
+    place: Place = field(compare=False)
     max_depth: int | None = None
     tie: Tie = "none"
 
@@ -265,7 +265,7 @@ class Baseline:
 
     name: str
     wanted: Mapping[str, Any]
-    place: Place
+    place: Place = field(compare=False)
 
 
 @dataclass(frozen=True)
@@ -282,9 +282,10 @@ class Grammar:
     stem: Block
     stages: tuple[Stage, ...] | Stages
     rules: Mapping[str, Rule]
-    place: Place
+    place: Place = field(compare=False)
     head: Block | None = None
     vars: Mapping[str, Setting[Any]] = field(default_factory=dict)
+    var_places: Mapping[str, Place] = field(default_factory=dict, compare=False)
     baselines: tuple[Baseline, ...] = ()
     limits: Mapping[str, Limit] = field(default_factory=dict)
     parameters: Mapping[str, Any] = field(default_factory=dict)
@@ -329,3 +330,37 @@ def children(block: Block) -> tuple[Block, ...]:
             return tuple(block.branches.values())
         case _:
             return ()
+
+
+def blocks_in(block: Block) -> Iterator[Block]:
+    """The block and all blocks inside it, without following `use`."""
+    yield block
+    for child in children(block):
+        yield from blocks_in(child)
+
+
+def roots(grammar: Grammar) -> list[tuple[str, Block]]:
+    """The outermost blocks of a file, each with its address."""
+    stages: tuple[Stage | Stages, ...] = grammar.stages if isinstance(grammar.stages, tuple) else (grammar.stages,)
+    named = [(f"stages.{i}.block", stage.block) for i, stage in enumerate(stages)]
+    head = [("head", grammar.head)] if grammar.head else []
+    return [("stem", grammar.stem), *named, *head, *((f"blocks.{r.name}", r.block) for r in grammar.rules.values())]
+
+
+BRANCHING = {
+    OpBlock: ("op",),
+    Residual: ("shortcut", "gate"),
+    Dense: ("layers",),
+    Repeat: ("count",),
+    Stage: ("depth",),
+    Stages: ("count", "depth"),
+}
+"""The settings whose value says what else is asked."""
+
+
+def branching_variables(grammar: Grammar) -> set[str]:
+    """Names of the variables whose value says what else is asked."""
+    stages: tuple[Any, ...] = grammar.stages if isinstance(grammar.stages, tuple) else (grammar.stages,)
+    owners = [*stages, *(block for _, root in roots(grammar) for block in blocks_in(root))]
+    settings = [getattr(owner, name) for owner in owners for name in BRANCHING.get(type(owner), ())]
+    return {setting.name for setting in settings if isinstance(setting, Var)}

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from ressearch.space.choices import nearest
-from ressearch.space.grammar import Block, Grammar, OneOf, Ratio, Rule, Stage, Stages, Use, Var, children, circle
+from ressearch.space.grammar import (
+    Block,
+    Grammar,
+    OneOf,
+    Ratio,
+    Rule,
+    Use,
+    Var,
+    blocks_in,
+    children,
+    circle,
+    roots,
+)
 
 if TYPE_CHECKING:
     from ressearch.space.reader import Reader
@@ -88,23 +100,9 @@ class Recursion:
         return found
 
 
-def blocks_in(block: Block) -> Iterator[Block]:
-    """The block and all blocks inside it, without following `use`."""
-    yield block
-    for child in children(block):
-        yield from blocks_in(child)
-
-
-def _roots(grammar: Grammar) -> list[tuple[str, Block]]:
-    stages: tuple[Stage | Stages, ...] = grammar.stages if isinstance(grammar.stages, tuple) else (grammar.stages,)
-    named = [(f"stages.{i}.block", stage.block) for i, stage in enumerate(stages)]
-    head = [("head", grammar.head)] if grammar.head else []
-    return [("stem", grammar.stem), *named, *head, *((f"blocks.{r.name}", r.block) for r in grammar.rules.values())]
-
-
 def _names_known(grammar: Grammar, reader: Reader) -> bool:
     fine = True
-    for path, root in _roots(grammar):
+    for path, root in roots(grammar):
         for block in blocks_in(root):
             if isinstance(block, Use) and block.rule not in grammar.rules:
                 match = nearest(block.rule, list(grammar.rules))

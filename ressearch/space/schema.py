@@ -62,6 +62,7 @@ def _grammar(reader: Reader, value: Value, path: str) -> Grammar:
         rules={**standard_rules(), **reader.optional(top, "blocks", path, rules, {})},
         place=top.place,
         vars=variables,
+        var_places={name: value.place for name, value in reader.variables.items()},
         baselines=reader.optional(top, "baselines", path, _baselines, ()),
         limits=reader.optional(top, "limits", path, _limits, {}),
         parameters=reader.optional(top, "parameters", path, parameters, {}),

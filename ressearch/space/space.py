@@ -3,27 +3,41 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from hashlib import sha256
+from math import inf, log
 from pathlib import Path
 from typing import Any
 
 from ressearch.architecture import Architecture
 from ressearch.cost import Cost, cost_of
 from ressearch.errors import DecisionError, NothingFitsError, Problem, SpaceError, SpaceFileError
-from ressearch.space.choices import BySuffix, Choose, Decisions, as_stored, at_random
+from ressearch.space.choices import (
+    BySuffix,
+    Choice,
+    Choose,
+    Decisions,
+    InOrder,
+    as_stored,
+    as_stored_or,
+    at_random,
+    near,
+)
 from ressearch.space.decode import decode
 from ressearch.space.grammar import Baseline, Grammar
-from ressearch.space.schema import read_grammar
+from ressearch.space.outline import Outline
+from ressearch.space.remarks import remarks
+from ressearch.space.schema import read_grammar, standard_rules
 from ressearch.trial import Recipe
 
 PROBES = 8
 """Random candidates that are built when a file is loaded, so that an ill-typed block shows at once."""
 
-MAX_DRAWS = 2_000
-"""Draws after which limits count as unsatisfiable."""
+DRAWS = (16, 64, 256)
+"""Draws beyond the limits after which the nearest of them is led towards the limits; the last ends the trying."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +115,12 @@ class SearchSpace:
         except DecisionError:
             return {}
 
+    @cached_property
+    def remarks(self) -> list[Problem]:
+        """What is allowed but hardly meant, in file order."""
+        own = {name for name, rule in self.grammar.rules.items() if standard_rules().get(name) != rule}
+        return remarks(self.grammar, frozenset(own))
+
     def decode(self, choose: Choose) -> Candidate:
         """The candidate that a chooser's answers make.
 
@@ -112,21 +132,75 @@ class SearchSpace:
         """The candidate of a complete set of decisions. Raises DecisionError if one is missing or not permitted."""
         return self.decode(as_stored(decisions))
 
-    def sample(self, generator: random.Random) -> Candidate:
-        """A candidate within the limits, each decision drawn uniformly.
+    def size(self) -> int | float:
+        """Number of ways to decide a network, exact; infinite where a real number is to be chosen.
 
-        Raises NothingFitsError if none of 2,000 draws is within the limits.
+        Different decisions may build one network. Limits are not applied, and the recipe's parameters do not count.
         """
-        smallest = None
-        for _ in range(MAX_DRAWS):
-            candidate = self.decode(at_random(generator))
-            if self.permits(candidate.cost):
-                return candidate
-            smallest = min(smallest or candidate.cost.macs, candidate.cost.macs)
-        raise NothingFitsError(
-            f"none of {MAX_DRAWS:,} draws from {self.name!r} is within its limits",
-            hint=f"the smallest of them has {smallest:,} MACs; widen the limits",
-        )
+        outline = self._outline
+        return inf if outline.continuous else outline.resolved.size
+
+    def enumerate(self) -> Iterator[Candidate]:
+        """Every way to decide a network once; the ill-typed ones are left out, those beyond the limits are not."""
+        if self._outline.continuous:
+            raise NothingFitsError(f"{self.name!r} cannot be enumerated: it leaves a real number to be chosen")
+        choose = InOrder()
+        more = True
+        while more:
+            with suppress(SpaceError):
+                yield self.decode(choose)
+            more = choose.advance()
+
+    def draw(self, generator: random.Random) -> Candidate:
+        """A candidate with each decision drawn evenly, whether it is within the limits or not.
+
+        Raises SpaceError if what was drawn is ill-typed.
+        """
+        return self.decode(at_random(generator))
+
+    def draw_evenly(self, generator: random.Random) -> Candidate:
+        """A candidate drawn evenly from all ways to decide one: mostly large ones, of which there are most.
+
+        Raises SpaceError if what was drawn is ill-typed.
+        """
+        return self.decode(as_stored_or(self._outline.resolved.draw(generator), at_random(generator)))
+
+    def sample(self, generator: random.Random, evenly: bool = False) -> Candidate:
+        """A candidate within the limits: drawn, or, where the limits are narrow, led into them.
+
+        From the nearest of some draws, decisions are changed one at a time to what comes nearer to the limits. Raises
+        NothingFitsError if that does not find any.
+        """
+        drawn: list[Candidate] = []
+        for draws in DRAWS:
+            while len(drawn) < draws:
+                candidate = self._well_typed(self.draw_evenly if evenly else self.draw, generator)
+                if self.permits(candidate.cost):
+                    return candidate
+                drawn.append(candidate)
+            led = self._led(min(drawn, key=self._excess), generator)
+            if self.permits(led.cost):
+                return led
+        raise self._nothing_fits(min([led, *drawn], key=self._excess))
+
+    def neighbours(self, candidate: Candidate, generator: random.Random) -> Iterator[Candidate]:
+        """The candidates that one decision tells apart: it takes each other value, all the others are kept.
+
+        A number takes the values next to it. What a change opens is drawn at random, what it closes is dropped;
+        ill-typed neighbours are left out, those beyond the limits are not.
+        """
+        choices: list[Choice] = []
+
+        def recorded(choice: Choice) -> Any:
+            choices.append(choice)
+            return candidate.decisions[choice.path]
+
+        self.decode(recorded)
+        for choice in choices:
+            for value in near(choice.domain, candidate.decisions[choice.path], generator):
+                changed = {**candidate.decisions, choice.path: value}
+                with suppress(SpaceError):
+                    yield self.decode(as_stored_or(changed, at_random(generator)))
 
     def permits(self, cost: Cost) -> bool:
         """Whether a cost is within the file's limits."""
@@ -147,6 +221,43 @@ class SearchSpace:
             hint = f"did you mean {nearest!r}?" if nearest else None
             raise _outside(baseline, path, f"{key!r} addresses no choice of this network", hint)
         return candidate
+
+    @cached_property
+    def _outline(self) -> Outline:
+        return Outline(self.grammar)
+
+    def _excess(self, candidate: Candidate) -> float:
+        """How far beyond the limits a candidate is: a sum of logarithms, 0 within them."""
+        excess = 0.0
+        for name, limit in self.grammar.limits.items():
+            value = getattr(candidate.cost, name)
+            excess += max(0.0, log(value / limit.high)) if limit.high else 0.0
+            excess += max(0.0, log((limit.low or 1) / max(value, 1)))
+        return excess
+
+    def _led(self, candidate: Candidate, generator: random.Random) -> Candidate:
+        """From one candidate to a neighbour that is nearer to the limits, until it is within or none is nearer."""
+        nearer: Candidate | None = candidate
+        while nearer is not None and not self.permits(nearer.cost):
+            candidate, excess = nearer, self._excess(nearer)
+            nearer = next((n for n in self.neighbours(candidate, generator) if self._excess(n) < excess), None)
+        return nearer or candidate
+
+    def _well_typed(self, draw: Callable[[random.Random], Candidate], generator: random.Random) -> Candidate:
+        """A draw that is no ill-typed graph; the error of the last one, if there are nothing but those."""
+        for _ in range(DRAWS[-1]):
+            try:
+                return draw(generator)
+            except SpaceError as error:
+                last = error
+        raise last
+
+    def _nothing_fits(self, nearest: Candidate) -> NothingFitsError:
+        limited = ", ".join(f"{getattr(nearest.cost, name):,} {name}" for name in self.grammar.limits)
+        return NothingFitsError(
+            f"found no network of {self.name!r} within its limits, neither in {DRAWS[-1]} draws nor near them",
+            hint=f"the nearest has {limited}; widen the limits",
+        )
 
     def _probe(self) -> None:
         _ = self.baselines
