@@ -15,7 +15,7 @@ PACKAGE = Path(ressearch.__file__).parent
 
 ROOMS = [
     "errors", "ops", "identity", "architecture", "cost", "analysis", "trial", "space", "network", "data", "training",
-    "store", "ranking", "search", "view", "cli", "__main__",
+    "store", "ranking", "search", "view", "explanations", "cli", "__main__",
 ]  # fmt: skip
 """In the order in which data flows; the order of imports."""
 
@@ -82,6 +82,7 @@ def test_files_stay_readable(file: Path) -> None:
     ("module", "absent"),
     [
         ("ressearch.cli", ["torch", "ray", "optuna", "sqlalchemy", "rich.live", "networkx"]),
+        ("ressearch.explanations", ["torch", "click", "yaml", "networkx"]),
         ("ressearch.view", ["torch", "ray", "optuna", "networkx"]),
         ("ressearch.space", ["torch", "ray", "optuna", "sqlalchemy"]),
         ("ressearch.cost", ["torch", "networkx", "numpy"]),
