@@ -118,7 +118,10 @@ def _words(vocabulary: Any) -> Schema:
 
 
 def _block(description: str, extra: Keys) -> Schema:
-    kinds = [_object({**_BLOCKS[kind], **_SCOPE, **extra}, required=_required(kind)) for kind in KEYS]
+    kinds = [
+        {"title": f"{kind} block", **_object({**_BLOCKS[kind], **_SCOPE, **extra}, required=_required(kind))}
+        for kind in KEYS
+    ]
     kinds[list(KEYS).index("op")] |= _kernel_where_it_belongs()
     return {"description": description, "oneOf": kinds}
 
