@@ -23,13 +23,14 @@ class Analysis:
     skips: inputs of sums and concatenations beyond the first. nesting: how many residual sums enclose each other at
     most; 0 is a plain network, 1 a residual one, 2 and more residuals of residuals. spectrum: length of a path ->
     number of paths of this length. receptive_field: pixels along one side of the image that an element of the last
-    map can depend on, were the image without bounds.
+    map can depend on, were the image without bounds. kinds: kind of block -> how many there are (see `block_kinds`).
     """
 
     skips: int
     nesting: int
     spectrum: Mapping[int, int]
     receptive_field: int
+    kinds: Mapping[str, int]
 
     @property
     def paths(self) -> int:
@@ -50,6 +51,7 @@ def analyse(architecture: Architecture) -> Analysis:
         nesting=_nesting(architecture),
         spectrum=MappingProxyType(dict(sorted(_spectrum(architecture).items()))),
         receptive_field=_receptive_field(architecture),
+        kinds=MappingProxyType(block_kinds(architecture)),
     )
 
 
@@ -85,6 +87,41 @@ def _nesting(architecture: Architecture) -> int:
             around = [levels[m] for m in _chain(after, at) if m in levels and begins[m] < at]
             levels[at] = 1 + max(around, default=0)
     return max(levels.values(), default=0)
+
+
+def block_kinds(architecture: Architecture) -> dict[str, int]:
+    """How many blocks there are of each kind, told from the wiring alone, most frequent first.
+
+    A sum with a sum inside is `nested`. Any other is `basic` if its longest way has two or more convolutions of one
+    kernel size, `bottleneck` if a 1x1 convolution stands at both ends of it, else `residual`. Concatenations that begin
+    at one value are one `dense` block.
+    """
+    inputs = [node.inputs for node in architecture.nodes]
+    begins = _immediate_dominators(inputs)
+    sums = [at for at, node in enumerate(architecture.nodes) if isinstance(node.op, Add)]
+    dense = {begins[at] for at, node in enumerate(architecture.nodes) if isinstance(node.op, Concat)}
+    found = Counter("dense" for _ in dense)
+    for at in sums:
+        inside = any(begins[at] < other < at and begins[other] >= begins[at] for other in sums)
+        found["nested" if inside else _kind_of(_kernels(architecture, begins[at], at))] += 1
+    return dict(found.most_common())
+
+
+def _kernels(architecture: Architecture, begin: int, end: int) -> list[int]:
+    """The kernel sizes along the longest way from one node to another."""
+    ways: dict[int, list[int]] = {begin: []}
+    for at in range(begin + 1, end + 1):
+        node = architecture.nodes[at]
+        before = max((ways[source] for source in node.inputs if source in ways), key=len, default=None)
+        if before is not None:
+            ways[at] = [*before, node.op.kernel] if isinstance(node.op, Conv) else before
+    return ways[end]
+
+
+def _kind_of(kernels: Sequence[int]) -> str:
+    if len(kernels) >= 3 and kernels[0] == kernels[-1] == 1:
+        return "bottleneck"
+    return "basic" if len(kernels) >= 2 and len(set(kernels)) == 1 else "residual"
 
 
 def _chain(parents: Sequence[int], node: int) -> Iterator[int]:

@@ -138,7 +138,7 @@ def _check_order(nodes: Sequence[Node]) -> None:
     for position, node in enumerate(nodes):
         if position and isinstance(node.op, Input):
             raise ArchitectureError(f"{node.name}: a second input; an architecture takes one image")
-        if any(not 0 <= source < position for source in node.inputs):
+        if node.inputs and not (min(node.inputs) >= 0 and max(node.inputs) < position):
             raise ArchitectureError(f"{node.name}: inputs must be earlier nodes, got positions {node.inputs}")
 
 

@@ -8,8 +8,9 @@ out).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from math import prod
 from typing import Any
 
@@ -58,11 +59,11 @@ class Cost:
 
 def cost_of(architecture: Architecture) -> Cost:
     """The cost of an architecture; exact integers."""
-    per_node = list(_per_node(architecture))
+    macs, params, activations = map(sum, zip(*_per_node(architecture), strict=True))
     return Cost(
-        macs=sum(macs for macs, _, _ in per_node),
-        params=sum(params for _, params, _ in per_node),
-        activations=sum(activations for _, _, activations in per_node),
+        macs=macs,
+        params=params,
+        activations=activations,
         peak=_peak(architecture),
         depth=_depth(architecture),
     )
@@ -73,12 +74,18 @@ def macs_of(architecture: Architecture) -> tuple[int, ...]:
     return tuple(macs for macs, _, _ in _per_node(architecture))
 
 
-def _per_node(architecture: Architecture) -> Sequence[tuple[int, int, int]]:
+def _per_node(architecture: Architecture) -> list[tuple[int, int, int]]:
     shapes = architecture.shapes
     return [
-        COST_RULES[type(node.op)](node.op, shapes[node.inputs[0]] if node.inputs else (), shape)
+        _node_cost(node.op, shapes[node.inputs[0]] if node.inputs else (), shape)
         for node, shape in zip(architecture.nodes, shapes, strict=True)
     ]
+
+
+@lru_cache(maxsize=65_536)
+def _node_cost(op: Op, source: Shape, target: Shape) -> tuple[int, int, int]:
+    """Remembered, since a network repeats a few layers on a few shapes."""
+    return COST_RULES[type(op)](op, source, target)
 
 
 def _conv_cost(op: Conv, source: Shape, target: Shape) -> tuple[int, int, int]:
@@ -116,17 +123,25 @@ COST_RULES: dict[type[Op], Callable[[Any, Shape, Shape], tuple[int, int, int]]] 
 def _depth(architecture: Architecture) -> int:
     depths: list[int] = []
     for node in architecture.nodes:
-        below = max((depths[source] for source in node.inputs), default=0)
-        depths.append(below + isinstance(node.op, Conv | Linear))
+        below = max([depths[source] for source in node.inputs], default=0)
+        depths.append(below + (type(node.op) in _LAYERS))
     return depths[-1]
 
 
+_LAYERS = frozenset((Conv, Linear))
+
+
 def _peak(architecture: Architecture) -> int:
-    sizes = [prod(shape) for shape in architecture.shapes]
+    sizes = [_elements(shape) for shape in architecture.shapes]
     last_use = {source: at for at, node in enumerate(architecture.nodes) for source in node.inputs}
     held = peak = 0
     for position, node in enumerate(architecture.nodes):
         held += sizes[position]
-        peak = max(peak, held)
-        held -= sum(sizes[source] for source in set(node.inputs) if last_use[source] == position)
+        peak = held if held > peak else peak
+        for source in set(node.inputs):
+            if last_use[source] == position:
+                held -= sizes[source]
     return peak
+
+
+_elements = lru_cache(maxsize=65_536)(prod)

@@ -227,6 +227,17 @@ _EXPLANATIONS = {
         "stages: [{width: 16, depth: 20000, block: {use: basic}}]",
         "stages: [{width: 16, depth: 20, block: {use: basic}}]",
     ),
+    "E033": Explanation(
+        "too many networks to count",
+        "The number of ways to decide a network has more than 4,000 digits. Nothing is wrong with such a space, it can "
+        "be searched; but it has no size to print, and nothing can be drawn evenly from it.",
+        "stages: [{width: 16, block: {use: tree}}]\n"
+        "blocks:\n"
+        "  tree: {max_depth: 20, one_of: {leaf: {use: basic}, both: {seq: [{use: tree}, {use: tree}]}}}",
+        "stages: [{width: 16, block: {use: tree}}]\n"
+        "blocks:\n"
+        "  tree: {max_depth: 4, one_of: {leaf: {use: basic}, both: {seq: [{use: tree}, {use: tree}]}}}",
+    ),
     "E100": Explanation(
         "a decision is missing or not permitted",
         "A network was asked for by its decisions, and one of them is absent or has a value that the space does not "

@@ -3,26 +3,31 @@
 Two graphs get the same digest if and only if (up to a collision of a 128-bit hash) one becomes the other by renaming
 nodes and reordering the inputs of sums. Reordering a concatenation gives another network, hence another digest.
 
-How. A node is *shared* if it feeds two or more edges; all others are private to their one consumer, and a private
-part is fully described by the expression it forms. So the digest of each node is taken in topological order from its
-operation and the digests of its inputs (sorted where order does not matter), and shared nodes are referred to by a
-*colour*. If no two shared nodes have the same colour, their order is known, and the certificate is the expression of
-each with the others numbered. That is the case for nearly every network and costs two passes.
+How. The digest of each node is taken in topological order from its operation and the digests of its inputs (sorted
+where order does not matter): it stands for what the node computes. If all nodes differ in that, equal parts of two
+graphs cannot differ in what they share, and the digest of the output, with the number of nodes, is the certificate.
+That is the case for nearly every network.
 
-Otherwise twins exist: shared nodes that compute the same expression and may differ in what they feed. They are told
-apart by colour refinement over their contexts, and what that leaves tied by individualising one node of a tied group
-after another and keeping the smallest certificate. A group member is skipped if its first certificate equals that of
-a member tried before: equal certificates exhibit an automorphism that maps one to the other. (Refinement alone, which
-is what Weisfeiler-Lehman hashes do, would confuse graphs such as two triangles and a hexagon.)
+Otherwise it matters who feeds whom. A node is *shared* if it feeds two or more edges; all others are private to their
+one consumer, and a private part is fully described by the expression it forms. Shared nodes are referred to by a
+*colour*, their expression's digest; if no two have the same, their order is known, and the certificate is the
+expression of each with the others numbered.
+
+If some have the same, they are twins: shared nodes that compute the same and may differ in what they feed. They are
+told apart by colour refinement over their contexts, and what that leaves tied by individualising one node of a tied
+group after another and keeping the smallest certificate. A group member is skipped if its first certificate equals
+that of a member tried before: equal certificates exhibit an automorphism that maps one to the other. (Refinement
+alone, which is what Weisfeiler-Lehman hashes do, would confuse graphs such as two triangles and a hexagon.)
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from hashlib import blake2b
 
-IDENTITY_VERSION = 1
+IDENTITY_VERSION = 2
 """Part of every digest; to be raised whenever the canonical form changes."""
 
 Wiring = Sequence[tuple[str, bool, tuple[int, ...]]]
@@ -33,13 +38,28 @@ _Colours = Mapping[int, bytes]
 
 def digest(wiring: Wiring) -> str:
     """The canonical digest of a graph without dead nodes: 16 hexadecimal digits."""
-    graph = _Wired(wiring)
-    colours = graph.colour_by_expression()
-    if len(set(colours.values())) == len(colours):
-        certificate = graph.certificate(colours)
+    expressions = _plain_expressions(wiring)
+    if len(set(expressions)) == len(expressions):
+        certificate = [b"unlike", expressions[-1]]
     else:
-        certificate = graph.smallest_certificate(colours)
+        certificate = _Wired(wiring).certified()
     return _hash([b"ressearch", b"%d" % IDENTITY_VERSION, b"%d" % len(wiring), *certificate])[:16].decode()
+
+
+def _plain_expressions(wiring: Wiring) -> list[bytes]:
+    """The digest of what each node computes, as if nothing were shared."""
+    found: list[bytes] = []
+    for label, commutes, inputs in wiring:
+        parts = [found[source] for source in inputs]
+        if commutes:
+            parts.sort()
+        found.append(blake2b(b"".join((_of_label(label), *parts)), digest_size=16).digest())
+    return found
+
+
+@lru_cache(maxsize=65_536)
+def _of_label(label: str) -> bytes:
+    return blake2b(label.encode(), digest_size=16).digest()
 
 
 def _hash(parts: Iterable[bytes]) -> bytes:
@@ -55,9 +75,12 @@ class _Wired:
         output = len(wiring) - 1
         self.shared = [node for node in range(len(wiring)) if fan_out[node] > 1 or node == output]
 
-    def colour_by_expression(self) -> dict[int, bytes]:
+    def certified(self) -> list[bytes]:
+        """The certificate, by whichever way is needed."""
         expressions = self._expressions({})
-        return {node: expressions[node] for node in self.shared}
+        colours = {node: expressions[node] for node in self.shared}
+        unlike = len(set(colours.values())) == len(colours)
+        return self.certificate(colours) if unlike else self.smallest_certificate(colours)
 
     def smallest_certificate(self, colours: _Colours) -> list[bytes]:
         colours = self._refined(colours)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -132,8 +132,14 @@ def architecture_page(architecture: Architecture, cost: Cost, history: Sequence[
         f"{cost.activations:,} activations, {cost.peak:,} at once\n"
         f"nesting {wiring.nesting}, {wiring.skips} skips, {wiring.paths:,} paths of {min(wiring.spectrum)} to "
         f"{max(wiring.spectrum)} layers, receptive field {wiring.receptive_field} pixels\n"
+        f"blocks: {_shares(wiring.kinds)}\n"
     )
     return Group(Text(facts), _history_table(history))
+
+
+def _shares(kinds: Mapping[str, int]) -> str:
+    total = sum(kinds.values())
+    return ", ".join(f"{count} {kind} ({count / total:.0%})" for kind, count in kinds.items()) or "none"
 
 
 def costs_table(records: Sequence[dict[str, Any]]) -> Table:

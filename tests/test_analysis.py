@@ -133,3 +133,19 @@ def test_the_receptive_field_is_what_gradients_reach(candidate: Candidate) -> No
     (gradient,) = torch.autograd.grad(seen[0][0, :, size // 2, size // 2].sum(), image)
     rows = gradient[0, 0].abs().sum(dim=1).nonzero().flatten()
     assert int(rows.max() - rows.min()) + 1 == analyse(architecture).receptive_field
+
+
+@pytest.mark.parametrize(
+    ("file", "name", "kinds"),
+    [
+        ("resnet-cifar", "resnet20-b", {"basic": 9}),
+        ("resnet-cifar", "plain20", {}),
+        ("resnet-imagenet", "resnet50-v1.5", {"bottleneck": 16}),
+        ("densenet-imagenet", "densenet121", {"dense": 4}),
+        ("ror-cifar", "ror3-n8-b", {"basic": 24, "nested": 4}),
+        ("regnet-imagenet", "regnetx200mf", {"bottleneck": 13}),
+        ("rrdb", "rrdb1", {"dense": 3, "basic": 3, "nested": 2}),
+    ],
+)
+def test_the_kinds_of_blocks_are_those_of_the_papers(file: str, name: str, kinds: dict[str, int]) -> None:
+    assert analyse(networks(f"{file}.yaml")[name].architecture).kinds == kinds

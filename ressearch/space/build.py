@@ -7,8 +7,9 @@ projection).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -42,6 +43,17 @@ Ref = int
 """Position of a node under construction."""
 
 
+def too_deep(place: Place) -> SpaceError:
+    """What to raise where blocks are nested deeper than Python can follow."""
+    return SpaceError([Problem("E032", "", "blocks nested too deep to follow", place, "lower max_depth")])
+
+
+@lru_cache(maxsize=65_536)
+def made(kind: Callable[..., Op], *settings: Any) -> Op:
+    """An op, checked once for all networks that have it."""
+    return kind(*settings)
+
+
 class Context(NamedTuple):
     """What surrounds a block: where it stands, and what shape and form it has to give.
 
@@ -61,7 +73,8 @@ class Context(NamedTuple):
 
     def at(self, step: str, **changes: Any) -> Context:
         """The context of a part of this block."""
-        return self._replace(name=f"{self.name}.{step}", path=f"{self.path}.{step}", **changes)
+        part = Context(f"{self.name}.{step}", f"{self.path}.{step}", *self[2:])
+        return part._replace(**changes) if changes else part
 
 
 class Builder:
@@ -93,18 +106,18 @@ class Builder:
 
     # Units: convolutions with one norm and one activation
 
-    def unit(self, x: Ref, convs: Sequence[Conv], context: Context, norm: bool = True, act: str = "relu") -> Ref:
+    def unit(self, x: Ref, convs: Sequence[Op], context: Context, norm: bool = True, act: str = "relu") -> Ref:
         """Convolutions with one norm and one activation, placed as the order says."""
         pre, name = context.order == "pre", context.name
         x = self.activated(x, name, norm, act) if pre else x
         for i, conv in enumerate(convs):
             x = self.add(f"{name}.conv{i}" if len(convs) > 1 else f"{name}.conv", conv, x)
-        x = self.add(f"{name}.norm", Norm(), x) if norm and not pre else x
+        x = self.add(f"{name}.norm", made(Norm), x) if norm and not pre else x
         return x if pre or not context.closed else self.behind(act, x, name)
 
     def behind(self, act: str, x: Ref, name: str) -> Ref:
         """The value with an activation behind it, or as it is for `none`."""
-        return x if act == "none" else self.add(f"{name}.act", Activation(act), x)  # type: ignore[arg-type]
+        return x if act == "none" else self.add(f"{name}.act", made(Activation, act), x)
 
     def activated(self, x: Ref, name: str, norm: bool = True, act: str = "relu") -> Ref:
         """The value normalised and activated, once for all who ask; itself where it comes from an activation."""
@@ -113,7 +126,7 @@ class Builder:
             return x
         key = (x, norm, act)
         if key not in self.preactivated:
-            y = self.add(f"{name}.norm", Norm(), x) if norm and not isinstance(op, Norm) else x
+            y = self.add(f"{name}.norm", made(Norm), x) if norm and not isinstance(op, Norm) else x
             self.preactivated[key] = self.behind(act, y, name)
         return self.preactivated[key]
 
@@ -121,7 +134,7 @@ class Builder:
 
     def fitted(self, x: Ref, context: Context) -> Ref:
         """The value at the context's width: itself, or through a 1x1 convolution."""
-        return x if self.shapes[x][0] == context.width else self.unit(x, [Conv(context.width, 1)], context)
+        return x if self.shapes[x][0] == context.width else self.unit(x, [made(Conv, context.width, 1)], context)
 
     def subsampled(self, x: Ref, stride: int, name: str) -> Ref:
         """The value averaged down; the window is odd, so that any size gives what a strided convolution gives."""
@@ -129,7 +142,7 @@ class Builder:
 
     def projected(self, x: Ref, target: Shape, order: str, name: str) -> Ref:
         """The value through a 1x1 convolution that gives it the target's shape."""
-        conv = Conv(target[0], 1, -(-self.shapes[x][1] // target[1]))
+        conv = made(Conv, target[0], 1, -(-self.shapes[x][1] // target[1]))
         if order == "pre":
             return self.add(f"{name}.conv", conv, self.activated(x, name))
         return self.add(f"{name}.norm", Norm(), self.add(f"{name}.conv", conv, x))
@@ -145,8 +158,8 @@ class Builder:
         if len(values) == 1:
             return values[0]
         if kind == "concat":
-            return self.add(f"{name}.concat", Concat(), *values)
-        total = self.add(f"{name}.add", Add(), *values)
+            return self.add(f"{name}.concat", made(Concat), *values)
+        total = self.add(f"{name}.add", made(Add), *values)
         return self.add(f"{name}.mean", Scale("fixed", 1 / len(values)), total) if kind == "mean" else total
 
     def gated(self, kind: str, start: float | None, x: Ref, own: bool, name: str) -> Ref:

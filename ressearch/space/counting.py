@@ -24,6 +24,13 @@ Table = Mapping[frozenset["Symbol"], int]
 
 NOTHING: frozenset[Symbol] = frozenset()
 
+MAX_DIGITS = 4_000
+"""Of a count; Python refuses to print much longer ones."""
+
+
+class TooManyError(Exception):
+    """A count is too long to be worth having."""
+
 
 class Symbol(NamedTuple):
     """Something decided once: a variable (with its value, if that matters elsewhere) or the inside of a tied rule."""
@@ -143,6 +150,8 @@ class Both(Ways):
                 both = union(a, b)
                 if both is not None:
                     found[both] = found.get(both, 0) + many * others
+        if max(found.values(), default=0).bit_length() > 3.33 * MAX_DIGITS:
+            raise TooManyError
         return found
 
     def draw(self, generator: random.Random, given: frozenset[Symbol], path: str, found: dict[str, Any]) -> None:
@@ -191,6 +200,7 @@ def copies(step: Callable[[int], str], block: Ways, most: int) -> list[Ways]:
     found = [NO_CHOICE]
     for number in range(most):
         found.append(all_of([found[-1], At(step(number), block)]))
+        _ = found[-1].table  # from the shortest chain on, so that no long one recurses to it
     return found
 
 

@@ -17,8 +17,8 @@ from typing import Any, NoReturn
 from ressearch.architecture import Architecture
 from ressearch.errors import ArchitectureError, DecisionError, Problem, SpaceError
 from ressearch.ops import Add, Conv, GlobalPool, Input, Linear, Norm, Pool, Shape, Slice
-from ressearch.space.build import Builder, Context, Ref
-from ressearch.space.choices import Categorical, Choice, Choose, Domain
+from ressearch.space.build import Builder, Context, Ref, made, too_deep
+from ressearch.space.choices import Categorical, Choice, Choose, Domain, Integer, Real
 from ressearch.space.grammar import (
     OPERATIONS,
     WINDOWED,
@@ -43,23 +43,28 @@ from ressearch.space.rules import Recursion
 from ressearch.trial import Recipe
 
 YES_NO = Categorical((True, False))
+_OPEN = frozenset((Var, Categorical, Integer, Real))
 
 
-def decode(grammar: Grammar, choose: Choose) -> tuple[Architecture, dict[str, Any], Recipe]:
+def decode(
+    grammar: Grammar, choose: Choose, recursion: Recursion | None = None
+) -> tuple[Architecture, dict[str, Any], Recipe]:
     """One architecture, the decisions that made it in the order in which they were asked for, and its recipe.
 
     Raises SpaceError if the decisions build an ill-typed graph, and DecisionError if the chooser gives a value that
-    is not permitted.
+    is not permitted. `recursion` is of this grammar; who decodes often keeps one.
     """
-    decoder = _Decoder(grammar, choose)
-    return decoder.architecture(), decoder.decisions, decoder.recipe()
+    decoder = _Decoder(grammar, choose, recursion or Recursion(grammar.rules))
+    try:
+        return decoder.architecture(), decoder.decisions, decoder.recipe()
+    except RecursionError:
+        raise too_deep(grammar.place) from None
 
 
 class _Decoder(Builder):
-    def __init__(self, grammar: Grammar, choose: Choose) -> None:
+    def __init__(self, grammar: Grammar, choose: Choose, recursion: Recursion) -> None:
         super().__init__(grammar.place)
-        self.grammar, self.choose = grammar, choose
-        self.recursion = Recursion(grammar.rules)
+        self.grammar, self.choose, self.recursion = grammar, choose, recursion
         self.decisions: dict[str, Any] = {}
 
     def architecture(self) -> Architecture:
@@ -72,7 +77,7 @@ class _Decoder(Builder):
         return self.finished(self.head(x))
 
     def recipe(self) -> Recipe:
-        chosen = {name: self.resolve(s, f"parameters.{name}") for name, s in self.grammar.parameters.items()}
+        chosen = {name: self.resolve(s, "parameters", name) for name, s in self.grammar.parameters.items()}
         return replace(self.grammar.recipe, **chosen) if chosen else self.grammar.recipe
 
     def head(self, x: Ref) -> Ref:
@@ -85,17 +90,20 @@ class _Decoder(Builder):
 
     # Decisions
 
-    def resolve(self, setting: Any, path: str) -> Any:
+    def resolve(self, setting: Any, path: str, step: str) -> Any:
         """The value of a setting: itself, or what is decided for it; asked for once per path."""
+        if setting.__class__ not in _OPEN:  # most settings are literals
+            return setting
+        address = f"{path}.{step}"
         if isinstance(setting, Var):
-            setting, path = self.grammar.vars[setting.name], f"vars.{setting.name}"
+            setting, address = self.grammar.vars[setting.name], f"vars.{setting.name}"
         if not isinstance(setting, Domain):
             return setting
         if isinstance(setting, Categorical) and len(setting.values) == 1:
             return setting.values[0]
-        if path not in self.decisions:
-            self.decisions[path] = self.decided(Choice(path, setting))
-        return self.decisions[path]
+        if address not in self.decisions:
+            self.decisions[address] = self.decided(Choice(address, setting))
+        return self.decisions[address]
 
     def decided(self, choice: Choice) -> Any:
         value = self.choose(choice)
@@ -105,9 +113,9 @@ class _Decoder(Builder):
 
     def width(self, width: Width, around: int, path: str) -> int:
         if isinstance(width, Ratio):
-            ratio: float = self.resolve(width.ratio, f"{path}.width.ratio")
+            ratio: float = self.resolve(width.ratio, path, "width.ratio")
             return max(1, round(around * ratio))
-        found: int = self.resolve(width, f"{path}.width")
+        found: int = self.resolve(width, path, "width")
         return found
 
     # Stages
@@ -116,9 +124,9 @@ class _Decoder(Builder):
         stages = self.grammar.stages
         if isinstance(stages, tuple):
             return stages
-        count = self.resolve(stages.count, "stages.repeat")
-        start = self.resolve(stages.start, "stages.width.start")
-        factor = self.resolve(stages.factor, "stages.width.factor")
+        count = self.resolve(stages.count, "stages", "repeat")
+        start = self.resolve(stages.start, "stages", "width.start")
+        factor = self.resolve(stages.factor, "stages", "width.factor")
         widths = [max(1, round(start * factor**i)) for i in range(count)]
         return tuple(Stage(width, stages.block, 2 if i else 1, stages.depth) for i, width in enumerate(widths))
 
@@ -126,7 +134,7 @@ class _Decoder(Builder):
         where = f"stages.{number}"
         width = self.width(stage.width, self.shapes[x][0], where)
         context = Context(f"{where}.block", f"{where}.block", width, stage.stride, number)
-        return self.copies(stage.block, self.resolve(stage.depth, f"{where}.depth"), x, context)
+        return self.copies(stage.block, self.resolve(stage.depth, where, "depth"), x, context)
 
     def copies(self, block: Block, count: int, x: Ref, context: Context) -> Ref:
         for i in range(count):
@@ -160,7 +168,7 @@ class _Decoder(Builder):
     def one_of(self, block: OneOf, x: Ref, context: Context) -> Ref:
         depths = context.depths
         open_to = tuple(name for name, branch in block.branches.items() if self.recursion.fits(branch, depths))
-        name = self.resolve(Categorical(open_to), f"{context.path}.one_of")
+        name = self.resolve(Categorical(open_to), context.path, "one_of")
         return self.block(block.branches[name], x, context.at(name))
 
     def scope(self, block: Scope, x: Ref, context: Context) -> Ref:
@@ -168,7 +176,7 @@ class _Decoder(Builder):
         return self.block(block.block, x, context._replace(width=width, stride=block.stride or context.stride))
 
     def repeat(self, block: Repeat, x: Ref, context: Context) -> Ref:
-        return self.copies(block.block, self.resolve(block.count, f"{context.path}.repeat"), x, context)
+        return self.copies(block.block, self.resolve(block.count, context.path, "repeat"), x, context)
 
     def seq(self, block: Seq, x: Ref, context: Context) -> Ref:
         carrier = self.carrier(block.items, context.stride_at)
@@ -197,13 +205,10 @@ class _Decoder(Builder):
         return operation.kind in WINDOWED and (operation.kernel or block.kernel) != 1
 
     def residual(self, block: Residual, x: Ref, context: Context) -> Ref:
-        path = f"{context.path}.residual"
-        shortcut = (
-            block.shortcut if isinstance(block.shortcut, Block) else self.resolve(block.shortcut, f"{path}.shortcut")
-        )
-        order = self.resolve(block.order, f"{path}.order") or context.order
-        stride_at = self.resolve(block.stride_at, f"{path}.stride_at") or context.stride_at
-        act = self.resolve(block.act, f"{path}.act")
+        shortcut = self.resolve(block.shortcut, context.path, "residual.shortcut")
+        order = self.resolve(block.order, context.path, "residual.order") or context.order
+        stride_at = self.resolve(block.stride_at, context.path, "residual.stride_at") or context.stride_at
+        act = self.resolve(block.act, context.path, "residual.act")
         y = self.seq(block.body, x, context.at("body", order=order, stride_at=stride_at, closed=False))
         if shortcut != "none":
             y = self.joined(block, shortcut, x, y, context._replace(order=order, closed=False))
@@ -211,12 +216,16 @@ class _Decoder(Builder):
 
     def joined(self, block: Residual, shortcut: str | Block, x: Ref, y: Ref, context: Context) -> Ref:
         """Body and shortcut as one value."""
-        path, name = f"{context.path}.residual", context.name
-        merge = self.resolve(block.merge, f"{path}.merge")
-        gate = self.resolve(block.gate, f"{path}.gate")
-        start = None if gate in ("none", "zero_gamma") else self.resolve(block.gate_init, f"{path}.gate_init")
+        name = context.name
+        merge = self.resolve(block.merge, context.path, "residual.merge")
+        gate = self.resolve(block.gate, context.path, "residual.gate")
+        start = (
+            None
+            if gate in ("none", "zero_gamma")
+            else self.resolve(block.gate_init, context.path, "residual.gate_init")
+        )
         y = self.gated(gate, start, y, own=y != x and y == len(self.nodes) - 1, name=name)
-        y = self.dropped(self.resolve(block.drop_path, f"{path}.drop_path"), y, name)
+        y = self.dropped(self.resolve(block.drop_path, context.path, "residual.drop_path"), y, name)
         y = self.merged(merge, [y, self.shortcut(block, shortcut, merge, x, self.shapes[y], context)], name)
         return self.fitted(y, context.at("transition")) if merge == "concat" and block.transition else y
 
@@ -238,9 +247,11 @@ class _Decoder(Builder):
         return self.projected(x, target, context.order, f"{context.name}.shortcut")
 
     def dense(self, block: Dense, x: Ref, context: Context) -> Ref:
-        path = f"{context.path}.dense"
-        layers, growth = self.resolve(block.layers, f"{path}.layers"), self.resolve(block.growth, f"{path}.growth")
-        here = context._replace(order=self.resolve(block.order, f"{path}.order"), closed=True)
+        layers, growth = (
+            self.resolve(block.layers, context.path, "dense.layers"),
+            self.resolve(block.growth, context.path, "dense.growth"),
+        )
+        here = context._replace(order=self.resolve(block.order, context.path, "dense.order"), closed=True)
         y = (self.dense_path if block.residual is None else self.dual_path)(block, layers, growth, x, here)
         if not block.transition:
             return y
@@ -271,9 +282,8 @@ class _Decoder(Builder):
         return self.merged("concat", [total, *features], name)
 
     def graph(self, block: Graph, x: Ref, context: Context) -> Ref:
-        path = f"{context.path}.graph"
-        merge = self.resolve(block.merge, f"{path}.merge")
-        edges = [e for e in block.edges if not e.optional or self.resolve(YES_NO, f"{path}.{e}")]
+        merge = self.resolve(block.merge, context.path, "graph.merge")
+        edges = [e for e in block.edges if not e.optional or self.resolve(YES_NO, context.path, f"graph.{e}")]
         values = {"in": self.subsampled(x, context.stride, f"{context.name}.in")}
         fits: dict[str, Ref] = {}
         for node in (*(node for node in block.order if node in block.on_a_way(edges)), "out"):
@@ -290,12 +300,12 @@ class _Decoder(Builder):
         return self.fitted(values["out"], context.at("out.fit"))
 
     def op(self, block: OpBlock, x: Ref, context: Context) -> Ref:
-        operation = OPERATIONS[self.resolve(block.op, f"{context.path}.op")]
+        operation = OPERATIONS[self.resolve(block.op, context.path, "op")]
         kernel = operation.kernel
         if kernel is None and operation.kind in WINDOWED:
-            kernel = self.resolve(block.kernel, f"{context.path}.kernel")
+            kernel = self.resolve(block.kernel, context.path, "kernel")
         width = context.width if block.width is None else self.relative_width(block.width, x, context)
-        order = self.resolve(block.order, f"{context.path}.order") or context.order
+        order = self.resolve(block.order, context.path, "order") or context.order
         here = context._replace(width=width, stride=block.stride or context.stride, order=order)
         if kernel is not None and kernel % 2 == 0 and here.stride == 1:
             hint = f"write stride: {kernel}, or use an odd window"
@@ -321,17 +331,18 @@ class _Decoder(Builder):
 
     def convolutions(self, block: OpBlock, shapes: list[tuple[int, int, int]], x: Ref, context: Context) -> Ref:
         """A unit of convolutions (width, kernel, groups), the first with the stride."""
-        norm, act = self.resolve(block.norm, f"{context.path}.norm"), self.resolve(block.act, f"{context.path}.act")
-        bias = self.resolve(block.bias, f"{context.path}.bias")
-        strides = [context.stride] + [1] * len(shapes)
-        convs = [Conv(w, k, stride, groups, bias) for (w, k, groups), stride in zip(shapes, strides, strict=False)]
+        norm = self.resolve(block.norm, context.path, "norm")
+        act = self.resolve(block.act, context.path, "act")
+        bias = self.resolve(block.bias, context.path, "bias")
+        strides = (context.stride, 1)
+        convs = [made(Conv, w, k, s, g, bias) for (w, k, g), s in zip(shapes, strides, strict=False)]
         return self.unit(x, convs, context, norm, act)
 
     def groups(self, block: OpBlock, context: Context) -> int:
         if block.group_width is None:
-            groups: int = self.resolve(block.groups, f"{context.path}.groups")
+            groups: int = self.resolve(block.groups, context.path, "groups")
             return groups
-        group_width: int = self.resolve(block.group_width, f"{context.path}.group_width")
+        group_width: int = self.resolve(block.group_width, context.path, "group_width")
         if context.width % group_width:
             self.refuse(block, context, f"group_width {group_width} does not divide the width {context.width}")
         return context.width // group_width
@@ -345,8 +356,8 @@ class _Decoder(Builder):
 
     def squeezed(self, block: OpBlock, kernel: int, x: Ref, context: Context) -> Ref:
         x = self.unchanged(block, kernel, x, context)
-        reduction = self.resolve(block.reduction, f"{context.path}.reduction")
-        act = self.resolve(block.act, f"{context.path}.act")
+        reduction = self.resolve(block.reduction, context.path, "reduction")
+        act = self.resolve(block.act, context.path, "act")
         return self.excited(x, max(1, self.shapes[x][0] // reduction), act, context.name)
 
     def unchanged(self, block: OpBlock, kernel: int, x: Ref, context: Context) -> Ref:

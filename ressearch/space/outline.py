@@ -6,16 +6,17 @@ the tests hold by enumerating spaces with the one and counting them with the oth
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from itertools import product
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from ressearch.errors import Problem, SpaceError
-from ressearch.space.build import MAX_NODES
+from ressearch.space.build import MAX_NODES, too_deep
 from ressearch.space.choices import Categorical, Domain, Real, members
 from ressearch.space.counting import (
+    MAX_DIGITS,
     NO_CHOICE,
     AnyOf,
     At,
@@ -24,6 +25,7 @@ from ressearch.space.counting import (
     Resolved,
     Shared,
     Symbol,
+    TooManyError,
     Ways,
     all_of,
     copies,
@@ -77,13 +79,27 @@ class Outline:
 
     @cached_property
     def resolved(self) -> Resolved:
-        """All ways to decide the network; the recipe's parameters are not among them."""
+        """All ways to decide the network; the recipe's parameters are not among them.
+
+        Raises SpaceError if they are too many to be counted, or nested too deep.
+        """
         grammar = self.grammar
-        parts = [self._stages(), At("stem", self._block(grammar.stem, Around()))]
-        if grammar.head is not None:
-            parts.append(At("head", self._block(grammar.head, Around())))
         domains = {f"vars.{name}": setting for name, setting in grammar.vars.items() if isinstance(setting, Domain)}
-        return Resolved(all_of(parts), self._tied, domains)
+        try:
+            found = Resolved(all_of(self._parts()), self._tied, domains)
+            _ = found.size
+        except TooManyError:
+            hint = "lower the depths, repeats or max_depth, or tie what may be the same"
+            raise SpaceError([Problem("E033", "", f"over 10^{MAX_DIGITS:,} networks", grammar.place, hint)]) from None
+        except RecursionError:
+            raise too_deep(grammar.place) from None
+        return found
+
+    def _parts(self) -> Iterator[Ways]:
+        yield self._stages()
+        yield At("stem", self._block(self.grammar.stem, Around()))
+        if self.grammar.head is not None:
+            yield At("head", self._block(self.grammar.head, Around()))
 
     @property
     def continuous(self) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 
 from ressearch.errors import SpaceError
 from ressearch.space.blocks import block, nothing, rules
+from ressearch.space.build import too_deep
 from ressearch.space.grammar import Baseline, Grammar, Limit, Rule, Setting, Stage, Stages
 from ressearch.space.parameters import parameters
 from ressearch.space.reader import Parse, Reader, kind_of, number, positive, setting, string, whole
@@ -29,7 +30,11 @@ LIMITED = ("macs", "params", "activations", "depth")
 def read_grammar(text: str, file: str) -> Grammar:
     """The grammar that a file describes. Raises SpaceError with every problem found."""
     reader = Reader()
-    grammar = reader.attempt(_grammar, parse(text, file), "")
+    value = parse(text, file)
+    try:
+        grammar = reader.attempt(_grammar, value, "")
+    except RecursionError:
+        raise too_deep(value.place) from None
     if grammar is None or reader.problems:
         raise SpaceError(reader.problems)
     return grammar

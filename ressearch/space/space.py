@@ -30,6 +30,7 @@ from ressearch.space.decode import decode
 from ressearch.space.grammar import Baseline, Grammar
 from ressearch.space.outline import Outline
 from ressearch.space.remarks import remarks
+from ressearch.space.rules import Recursion
 from ressearch.space.schema import read_grammar, standard_rules
 from ressearch.trial import Recipe
 
@@ -126,7 +127,7 @@ class SearchSpace:
 
         Raises SpaceError if they make an ill-typed graph, and DecisionError if one is not permitted.
         """
-        return Candidate(*decode(self.grammar, choose))
+        return Candidate(*decode(self.grammar, choose, self._recursion))
 
     def decode_stored(self, decisions: Decisions) -> Candidate:
         """The candidate of a complete set of decisions. Raises DecisionError if one is missing or not permitted."""
@@ -221,6 +222,10 @@ class SearchSpace:
             hint = f"did you mean {nearest!r}?" if nearest else None
             raise _outside(baseline, path, f"{key!r} addresses no choice of this network", hint)
         return candidate
+
+    @cached_property
+    def _recursion(self) -> Recursion:
+        return Recursion(self.grammar.rules)
 
     @cached_property
     def _outline(self) -> Outline:
