@@ -190,6 +190,13 @@ def test_a_body_that_ends_in_neither_gets_a_norm_from_zero(body: str, order: str
     assert price(with_gate) == (price(without)[0] + NORM, price(without)[1])
 
 
+@pytest.mark.parametrize("before", ["{op: conv1x1, act: none}", "{op: conv1x1, norm: false, act: none}"])
+def test_the_gate_of_an_empty_body_does_not_silence_what_stands_before_it(before: str) -> None:
+    found = block(f"{{seq: [{before}, {{residual: {{gate: zero_gamma}}, body: [{{op: identity}}]}}]}}")
+    assert not any(conv.zero for conv in ops(found, Conv))
+    assert [each.name for each in found.nodes if each.op == Norm(zero=True)] == [f"{HERE}.1.gate"]
+
+
 def test_only_the_gated_residual_of_two_starts_at_zero() -> None:
     found = block(f"{{residual: {{}}, body: [{{residual: {{gate: zero_gamma}}, body: {TWO}}}, {{op: conv3x3}}]}}")
     assert ops(found, Norm) == [Norm(), Norm(zero=True), Norm()]
