@@ -315,7 +315,7 @@ def check_the_counts(candidate: Candidate) -> None:
     assert counter.get_total_flops() == 2 * candidate.cost.macs
 
 
-@settings(max_examples=15)
+@settings(max_examples=10)
 @given(candidates(EVERYTHING))
 def test_the_twin_and_the_counts_agree_with_everything_at_once(candidate: Candidate) -> None:
     check_the_twin(candidate)
@@ -336,7 +336,7 @@ def test_the_twin_and_the_counts_agree_on_nested_shortcuts(candidate: Candidate)
     check_the_counts(candidate)
 
 
-@settings(max_examples=6)
+@settings(max_examples=4)
 @given(candidates(EVERYTHING))
 def test_everything_trains(candidate: Candidate) -> None:
     """One batch in training mode: finite scores, and a gradient for every parameter."""
