@@ -72,7 +72,7 @@ def main() -> None:
     parser.add_argument("--networks", type=int, default=40)
     networks = parser.parse_args().networks
     torch.set_num_threads(1)
-    for file in ("fashion.yaml", "ror-cifar.yaml", "resnet-imagenet.yaml"):
+    for file in ("mixed.yaml", "nested.yaml", "fashion.yaml", "ror-cifar.yaml"):
         measure(file, SearchSpace.load(SPACES / file), networks)
     space = SearchSpace.load(SPACES / "resnet-cifar.yaml")
     decisions = dict(space.baselines["resnet1202-b"].decisions)

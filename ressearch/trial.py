@@ -27,7 +27,7 @@ class Recipe:
     warmup: float = 0.2
 
     def __post_init__(self) -> None:
-        _require(self, "batch_size", self.batch_size >= 2, "at least 2")
+        _require(self, "batch_size", type(self.batch_size) is int and self.batch_size >= 2, "a whole number from 2")
         _require(self, "lr", 0 < self.lr < float("inf"), "above 0")
         _require(self, "momentum", 0 <= self.momentum < 1, "in [0, 1)")
         _require(self, "weight_decay", 0 <= self.weight_decay < float("inf"), "at least 0")
@@ -52,7 +52,7 @@ class Fidelity:
     data_fraction: float = 1.0
 
     def __post_init__(self) -> None:
-        _require(self, "epochs", self.epochs >= 1, "at least 1")
+        _require(self, "epochs", type(self.epochs) is int and self.epochs >= 1, "a whole number from 1")
         _require(self, "data_fraction", 0 < self.data_fraction <= 1, "in (0, 1]")
 
 

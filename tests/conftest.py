@@ -8,7 +8,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from ressearch.space import Candidate, Categorical, Choice, Integer, SearchSpace
+from ressearch.space import Candidate, Categorical, Choice, Integer, Real, SearchSpace
+from ressearch.space.choices import members
 
 ROOT = Path(__file__).parent.parent
 DEMO = ROOT / "search_spaces" / "demo.yaml"
@@ -29,6 +30,8 @@ def candidates(space: SearchSpace) -> st.SearchStrategy[Candidate]:
                     return draw(st.sampled_from(values), label=choice.path)
                 case Integer(low, high, step, _):
                     return draw(st.integers(0, (high - low) // step), label=choice.path) * step + low
+                case Real(_, _, _, step) if step is not None:
+                    return draw(st.sampled_from(members(choice.domain)), label=choice.path)
                 case real:
                     return draw(st.floats(real.low, real.high), label=choice.path)
 

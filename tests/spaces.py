@@ -259,12 +259,8 @@ class _Sketch:
         edges = self.edges(names)
         optional = [edge for edge in edges if self.sometimes()]
         kept = {"edges": [e for e in edges if e not in optional], "optional_edges": optional}
-        nodes = {name: self.node(depth) for name in names}
+        nodes = {name: self.block(depth) for name in names}
         return {"graph": {"nodes": nodes, **{k: v for k, v in kept.items() if v}, **self.options("graph")}}
-
-    def node(self, depth: int) -> Data:
-        """A node's block, one step below the node, whose own address is for what merges its inputs."""
-        return {"seq": [self.block(depth)]}
 
     def edges(self, names: list[str]) -> list[list[str]]:
         """Each node has an edge from one before it and one to one after it; a few more."""

@@ -402,7 +402,7 @@ def test_a_head_stands_between_the_last_stage_and_the_pooling() -> None:
     found = only("stages: [{width: 8, block: {op: conv3x3}}]\nhead: {op: conv1x1, width: 32, act: relu6}", (8, 8, 8))
     assert cost_of(found).params == CONV + NORM + 8 * 32 + 64 + 33 * 10
     assert [each.name for each in found.nodes[-5:]] == [
-        "head.conv", "head.norm", "head.act", "head.pool", "head.linear",
+        "head.block.conv", "head.block.norm", "head.block.act", "head.pool", "head.linear",
     ]  # fmt: skip
     assert convolutions(found) == [(8, 1), (32, 1)]
 

@@ -285,5 +285,6 @@ def test_limits_that_nothing_satisfies_end_a_search_before_it_begins(empty: Path
     status, out, err = run("search", "tight.yaml", cwd=empty)
     assert (status, out) == (3, "")
     assert err.startswith(
-        "error[E300]: found no network of 'demo' within its limits, neither in 256 draws nor near them\n  = help: the nearest"
+        "error[E300]: found no network of 'demo' within its limits, neither in 256 draws nor near them\n"
+        "  = help: the nearest has"
     )

@@ -32,7 +32,7 @@ def arriving(architecture: Architecture, at: str) -> list[str]:
     """What is merged in front of a node of the graph, or of `out`; each node is one convolution."""
     reader = f"{HERE}.{at}.conv" if at != "out" else "head.pool"
     (source,) = sources(architecture, reader)
-    merge = f"{HERE}.{at}.add"
+    merge = f"{HERE}.out.add" if at == "out" else f"{HERE}.{at}.in.add"
     return [origin(name) for name in (sources(architecture, merge) if source == merge else [source])]
 
 
@@ -162,8 +162,8 @@ def test_stride_is_taken_at_in_and_widths_change_where_values_meet() -> None:
     ]
     assert node(found, f"{HERE}.a.conv").op == Conv(8, 3)
     assert sources(found, f"{HERE}.a.conv") == [f"{HERE}.in.pool"]
-    assert sources(found, f"{HERE}.b.add") == [f"{HERE}.in.fit.act", f"{HERE}.a.act"]
-    assert sources(found, f"{HERE}.out.add") == [f"{HERE}.b.act", f"{HERE}.in.fit.act"]
+    assert sources(found, f"{HERE}.b.in.add") == [f"{HERE}.in.out.act", f"{HERE}.a.act"]
+    assert sources(found, f"{HERE}.out.add") == [f"{HERE}.b.act", f"{HERE}.in.out.act"]
     assert sum(macs_of(found)) == 16 * (3 * 8 * 9 + 3 * 8 + 8 * 8 * 9) + 80
     assert found.shapes[names(found).index("head.pool") - 1] == (8, 4, 4)
 

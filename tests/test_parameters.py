@@ -148,10 +148,20 @@ def test_a_ratio_in_steps_draws_its_steps_and_nothing_else() -> None:
     assert str(Real(0.25, 1.0, step=0.25)) == "0.25 to 1 in steps of 0.25"
 
 
-@pytest.mark.parametrize("step", [0.1, 0.3, 1 / 3, 0.7])
-def test_every_draw_in_steps_is_a_member(step: float) -> None:
-    domain = Real(0.1, 1.0, step=step)
-    space = with_parameters(f"{{lr: {{distribution: q_uniform, min: 0.1, max: 1.0, q: {step!r}}}}}")
+@pytest.mark.parametrize("q", [0.1, 0.3, 0.25, 0.7])
+def test_q_uniform_draws_the_multiples_of_q_between_its_bounds(q: float) -> None:
+    space = with_parameters(f"{{lr: {{distribution: q_uniform, min: 0.1, max: 1.0, q: {q}}}}}")
     values = {candidate.recipe.lr for candidate in drawn(space)}
-    assert all(value in domain for value in values)
-    assert len(values) == int(0.9 / step + 1e-9) + 1
+    assert values == {round(q * k, 9) for k in range(11) if 0.1 <= round(q * k, 9) <= 1.0}
+
+
+@pytest.mark.parametrize("distribution", ["uniform", "q_uniform", "log_uniform_values"])
+def test_a_whole_number_is_not_drawn_from_the_reals(distribution: str) -> None:
+    message = f"batch_size takes whole numbers, {distribution} gives others"
+    with pytest.raises(SpaceError, match=message):
+        with_parameters(f"{{batch_size: {{distribution: {distribution}, min: 16, max: 64}}}}")
+
+
+def test_a_key_of_another_distribution_is_refused() -> None:
+    with pytest.raises(SpaceError, match=r"parameters\.lr\.q: 'q' means nothing to uniform"):
+        with_parameters("{lr: {distribution: uniform, min: 0.1, max: 1.0, q: 0.1}}")

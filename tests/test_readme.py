@@ -11,8 +11,8 @@ import pytest
 from ressearch.cli import cli
 from ressearch.errors import SpaceError
 from ressearch.space import SearchSpace
-from ressearch.space.grammar import OPERATIONS
 from ressearch.space.blocks import BLOCKS
+from ressearch.space.grammar import OPERATIONS
 from ressearch.space.schema import TOP, standard_rules
 from tests.conftest import ROOT
 

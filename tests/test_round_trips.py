@@ -111,7 +111,7 @@ def test_any_number_stays_the_same_number(number: float) -> None:
     "text",
     [
         "limits: {macs: {min: 1500, max: 150M}, params: {max: 2.5k}, depth: {}, activations: {min: 0}}",
-        "stages: [{width: 8, depth: {min: 2, max: 3, step: 5}, block: {op: conv3x3}}]",
+        "stages: [{width: 8, depth: {min: 2, max: 9, step: 5}, block: {op: conv3x3}}]",
         "vars: {x: {min: 1, max: 9, step: 3}, y: {min: 1, max: 8, log: true}, z: {min: 1.0, max: 2, step: 0.25}}",
         "vars: {x: 1, y: 1.0, z: true, u: {values: [8]}, v: {min: 1.0e-5, max: 1.0, log: true}}",
         "train: {lr: 1, warmup: 0, weight_decay: 1e-5}",

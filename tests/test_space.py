@@ -392,11 +392,11 @@ def test_a_tied_block_that_nests_has_one_decision_per_level() -> None:
     )
     # The body ends at the third level, so there only the shortcut is open.
     assert sorted(space.decode(always()).decisions) == [
-        "blocks.group.1.body.1.one_of",
-        "blocks.group.1.residual.shortcut",
-        "blocks.group.2.body.1.one_of",
-        "blocks.group.2.residual.shortcut",
-        "blocks.group.3.residual.shortcut",
+        "blocks.group@1.body.1.one_of",
+        "blocks.group@1.residual.shortcut",
+        "blocks.group@2.body.1.one_of",
+        "blocks.group@2.residual.shortcut",
+        "blocks.group@3.residual.shortcut",
     ]
 
 
@@ -805,7 +805,7 @@ def test_tied_rules_share_only_what_is_open_at_their_depth() -> None:
         """)
     )
     decisions = [set(space.sample(random.Random(seed)).decisions) for seed in range(40)]
-    assert set.union(*decisions) == {"blocks.pick.1.one_of", "blocks.pick.2.one_of", "blocks.leaf.0.op"}
+    assert set.union(*decisions) == {"blocks.pick@1.one_of", "blocks.pick@2.one_of", "blocks.leaf.0.op"}
 
 
 def test_a_network_without_end_is_refused_at_once() -> None:

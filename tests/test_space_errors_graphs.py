@@ -19,10 +19,10 @@ CASES = [
         """,
         """
         error[E018]: blocks.cell.graph: a cycle: left -> right -> left
-         --> mine.yaml:8:7
+         --> mine.yaml:9:42
           |
-        8 |       nodes: {left: {op: conv3x3}, right: {op: conv1x1}}
-          |       ^
+        9 |       edges: [[in, left], [left, right], [right, left], [right, out]]
+          |                                          ^
           = help: a graph's edges must lead from in to out
         """,
     ),
@@ -39,11 +39,11 @@ CASES = [
         """,
         """
         error[E018]: blocks.cell.graph: a cycle: left -> right -> left
-         --> mine.yaml:8:7
-          |
-        8 |       nodes: {left: {op: conv3x3}, right: {op: conv1x1}}
-          |       ^
-          = help: a graph's edges must lead from in to out
+          --> mine.yaml:10:24
+           |
+        10 |       optional_edges: [[right, left]]
+           |                        ^
+           = help: a graph's edges must lead from in to out
         """,
     ),
     Case(
@@ -58,10 +58,10 @@ CASES = [
         """,
         """
         error[E018]: blocks.cell.graph: a cycle: left -> left
-         --> mine.yaml:8:7
+         --> mine.yaml:9:56
           |
-        8 |       nodes: {left: {op: conv3x3}, right: {op: conv1x1}}
-          |       ^
+        9 |       edges: [[in, left], [left, right], [right, out], [left, left]]
+          |                                                        ^
           = help: a graph's edges must lead from in to out
         """,
     ),
@@ -76,23 +76,11 @@ CASES = [
               edges: [[in, left], [left, rigth], [right, out]]
         """,
         """
-        error[E018]: blocks.cell.graph.nodes.left: no way from in to out leads through 'left'
-         --> mine.yaml:8:7
-          |
-        8 |       nodes: {left: {op: conv3x3}, right: {op: conv1x1}}
-          |       ^
-
-        error[E018]: blocks.cell.graph.nodes.right: no way from in to out leads through 'right'
-         --> mine.yaml:8:7
-          |
-        8 |       nodes: {left: {op: conv3x3}, right: {op: conv1x1}}
-          |       ^
-
         error[E018]: blocks.cell.graph.edges.1.1: an edge cannot go to 'rigth'
-         --> mine.yaml:9:27
+         --> mine.yaml:9:34
           |
         9 |       edges: [[in, left], [left, rigth], [right, out]]
-          |                           ^
+          |                                  ^
           = help: did you mean 'right'?
         """,
     ),
@@ -108,10 +96,10 @@ CASES = [
         """,
         """
         error[E018]: blocks.cell.graph.edges.2.0: an edge cannot come from 'lef'
-         --> mine.yaml:9:40
+         --> mine.yaml:9:41
           |
         9 |       edges: [[in, left], [in, right], [lef, right], [left, out], [right, out]]
-          |                                        ^
+          |                                         ^
           = help: did you mean 'left'?
         """,
     ),
@@ -127,10 +115,10 @@ CASES = [
         """,
         """
         error[E018]: blocks.cell.graph.edges.1.1: an edge cannot go to 'zebra'
-         --> mine.yaml:9:27
+         --> mine.yaml:9:34
           |
         9 |       edges: [[in, left], [left, zebra], [left, right], [right, out]]
-          |                           ^
+          |                                  ^
           = help: an edge goes from in or a node to a node or out
         """,
     ),
@@ -146,10 +134,10 @@ CASES = [
         """,
         """
         error[E018]: blocks.cell.graph.edges.2.1: an edge cannot go to 'in'
-         --> mine.yaml:9:42
+         --> mine.yaml:9:50
           |
         9 |       edges: [[in, left], [left, right], [right, in], [right, out]]
-          |                                          ^
+          |                                                  ^
           = help: an edge goes from in or a node to a node or out
         """,
     ),
@@ -165,10 +153,10 @@ CASES = [
         """,
         """
         error[E018]: blocks.cell.graph.edges.2.0: an edge cannot come from 'out'
-         --> mine.yaml:9:42
+         --> mine.yaml:9:43
           |
         9 |       edges: [[in, left], [left, right], [out, right], [right, out]]
-          |                                          ^
+          |                                           ^
           = help: an edge goes from in or a node to a node or out
         """,
     ),
@@ -184,10 +172,10 @@ CASES = [
         """,
         """
         error[E018]: blocks.cell.graph: the edge left->right stands here twice
-         --> mine.yaml:8:7
+         --> mine.yaml:9:56
           |
-        8 |       nodes: {left: {op: conv3x3}, right: {op: conv1x1}}
-          |       ^
+        9 |       edges: [[in, left], [left, right], [right, out], [left, right]]
+          |                                                        ^
         """,
     ),
     Case(
@@ -203,10 +191,10 @@ CASES = [
         """,
         """
         error[E018]: blocks.cell.graph: the edge left->right stands here twice
-         --> mine.yaml:8:7
-          |
-        8 |       nodes: {left: {op: conv3x3}, right: {op: conv1x1}}
-          |       ^
+          --> mine.yaml:10:24
+           |
+        10 |       optional_edges: [[left, right]]
+           |                        ^
         """,
     ),
     Case(
@@ -221,10 +209,10 @@ CASES = [
         """,
         """
         error[E018]: blocks.cell.graph.nodes.right: no way from in to out leads through 'right'
-         --> mine.yaml:8:7
+         --> mine.yaml:8:43
           |
         8 |       nodes: {left: {op: conv3x3}, right: {op: conv1x1}}
-          |       ^
+          |                                           ^
         """,
     ),
     Case(
@@ -274,7 +262,7 @@ CASES = [
               edges: [[in, left, right], [in, left], [left, right], [right, out]]
         """,
         """
-        error[E005]: blocks.cell.graph.edges.0: expected [from, to], got 3 words
+        error[E005]: blocks.cell.graph.edges.0: expected [from, to], got a list of another length
          --> mine.yaml:9:15
           |
         9 |       edges: [[in, left, right], [in, left], [left, right], [right, out]]

@@ -125,6 +125,7 @@ CASES = [
           |
         5 | parameters: {lr: {min: 1.0, max: 0.1}}
           |                  ^
+          = help: write min: 0.1, max: 1.0
         """,
     ),
     Case(
@@ -139,6 +140,7 @@ CASES = [
           |
         5 | parameters: {lr: {min: 0.1, max: 0.1}}
           |                  ^
+          = help: write value: instead of min and max
         """,
     ),
     Case(

@@ -30,7 +30,7 @@ def refusal(build: Any, *args: Any, **changes: Any) -> str:
 @pytest.mark.parametrize(
     ("field", "value", "message"),
     [
-        ("batch_size", 1, "batch_size must be at least 2, got 1"),
+        ("batch_size", 1, "batch_size must be a whole number from 2, got 1"),
         ("lr", 0.0, "lr must be above 0, got 0.0"),
         ("lr", -0.1, "lr must be above 0, got -0.1"),
         ("lr", nan, "lr must be above 0, got nan"),
@@ -60,7 +60,7 @@ def test_the_ends_of_what_a_recipe_takes() -> None:
 @pytest.mark.parametrize(
     ("field", "value", "message"),
     [
-        ("epochs", 0, "epochs must be at least 1, got 0"),
+        ("epochs", 0, "epochs must be a whole number from 1, got 0"),
         ("data_fraction", 0.0, "data_fraction must be in (0, 1], got 0.0"),
         ("data_fraction", 1.01, "data_fraction must be in (0, 1], got 1.01"),
         ("data_fraction", nan, "data_fraction must be in (0, 1], got nan"),

@@ -31,10 +31,11 @@ from ressearch.space.grammar import (
     StrideAt,
     Tie,
     Use,
+    Var,
     Width,
 )
 from ressearch.space.reader import Parse, Reader, kind_of, number, positive, setting, string, truth, whole, word
-from ressearch.space.source import Mapping, Value
+from ressearch.space.source import Mapping, Sequence, Value, plain
 
 SCOPED = ("width", "stride")
 """What may stand beside any block: what it is to make instead of what is around it."""
@@ -115,18 +116,27 @@ def _op(reader: Reader, value: Mapping, path: str) -> OpBlock:
 
 
 def _check_op(reader: Reader, found: OpBlock, value: Mapping, path: str) -> None:
-    words = found.op.values if isinstance(found.op, Categorical) else (found.op,)
-    sized = [str(word) for word in words if isinstance(word, str) and OPERATIONS[word].kernel]
-    bare = [str(word) for word in words if word in WINDOWED]
-    if found.kernel is not None and sized:
+    words = [word for word in _words(reader, found.op) if word in OPERATIONS]
+    sized = [word for word in words if OPERATIONS[word].kernel]
+    bare = [word for word in words if word in WINDOWED]
+    if "kernel" in value.entries and sized:
         message = f"{sized[0]!r} says its kernel itself"
         hint = f"write op: {OPERATIONS[sized[0]].kind}, or leave 'kernel' out"
         reader.report("E003", f"{path}.kernel", value.key_places["kernel"], message, hint)
-    if found.kernel is None and bare:
+    if "kernel" not in value.entries and bare:
         reader.report("E004", path, value.place, f"'kernel' is missing: {bare[0]!r} says none", "add kernel: 3")
     if found.group_width is not None and "groups" in value.entries:
         message = "'groups' and 'group_width' say the same thing"
         reader.report("E003", f"{path}.groups", value.key_places["groups"], message, "leave one of them out")
+
+
+def _words(reader: Reader, op: Setting[str]) -> list[str]:
+    """The words that a setting may take, a variable's too."""
+    if isinstance(op, Var):
+        literal = plain(reader.variables[op.name]) if op.name in reader.variables else []
+        listed = literal.get("values", []) if isinstance(literal, dict) else literal
+        return [str(word) for word in (listed if isinstance(listed, list) else [listed])]
+    return [str(word) for word in (op.values if isinstance(op, Categorical) else [op])]
 
 
 def _activation(reader: Reader, value: Value, path: str) -> Setting[str]:
@@ -248,8 +258,13 @@ def _graph(reader: Reader, value: Mapping, path: str) -> Graph:
         *reader.optional(options, "optional_edges", path, _edges(nodes, optional=True), ()),
     ]
     found = Graph(nodes, tuple(edges), value.place, reader.optional(options, "merge", path, _merge, "add"))
-    _check_edges(reader, found, options, path)
+    listed = [reader.sequence(options.entries[key], f"{path}.{key}") for key in _EDGES if key in options.entries]
+    if len(edges) == sum(len(sequence.items) for sequence in listed):  # a bad edge explains itself what it breaks
+        _check_edges(reader, found, path)
     return found
+
+
+_EDGES = ("edges", "optional_edges")
 
 
 def _nodes(reader: Reader, value: Value, path: str) -> dict[str, Block]:
@@ -271,15 +286,17 @@ def _edges(nodes: Collection[str], optional: bool) -> Parse[tuple[Edge, ...]]:
 
 def _edge(nodes: Collection[str], optional: bool) -> Parse[Edge]:
     def parse(reader: Reader, value: Value, path: str) -> Edge:
-        ends = [string(reader, item, f"{path}.{i}") for i, item in enumerate(reader.sequence(value, path).items)]
-        if len(ends) != 2:
-            reader.refuse("E005", path, value.place, f"expected [from, to], got {len(ends)} words")
+        items = value.items if isinstance(value, Sequence) else ()
+        if len(items) != 2:
+            found = "a list of another length" if items else kind_of(value)
+            reader.refuse("E005", path, value.place, f"expected [from, to], got {found}")
+        ends = [string(reader, item, f"{path}.{i}") for i, item in enumerate(items)]
         for i, (end, known) in enumerate(zip(ends, (["in", *nodes], [*nodes, "out"]), strict=True)):
             if end not in known:
                 match = nearest(end, known)
                 hint = f"did you mean {match!r}?" if match else "an edge goes from in or a node to a node or out"
-                reader.refuse("E018", f"{path}.{i}", value.place, f"an edge cannot {_GO[i]} {end!r}", hint)
-        return Edge(ends[0], ends[1], optional)
+                reader.refuse("E018", f"{path}.{i}", items[i].place, f"an edge cannot {_GO[i]} {end!r}", hint)
+        return Edge(ends[0], ends[1], value.place, optional)
 
     return parse
 
@@ -287,18 +304,20 @@ def _edge(nodes: Collection[str], optional: bool) -> Parse[Edge]:
 _GO = ("come from", "go to")
 
 
-def _check_edges(reader: Reader, found: Graph, options: Mapping, path: str) -> None:
+def _check_edges(reader: Reader, found: Graph, path: str) -> None:
     seen: set[tuple[str, str]] = set()
     for edge in found.edges:
         if (edge.source, edge.target) in seen:
-            reader.report("E018", path, options.place, f"the edge {edge} stands here twice")
+            reader.report("E018", path, edge.place, f"the edge {edge} stands here twice")
         seen.add((edge.source, edge.target))
     cycle = found.cycle
     if cycle:
         message = f"a cycle: {' -> '.join([*cycle, cycle[0]])}"
-        reader.refuse("E018", path, options.place, message, "a graph's edges must lead from in to out")
+        place = next(edge.place for edge in found.edges if edge.source == cycle[-1] and edge.target == cycle[0])
+        reader.refuse("E018", path, place, message, "a graph's edges must lead from in to out")
     for node in sorted(set(found.nodes) - found.on_a_way(found.edges)):
-        reader.report("E018", f"{path}.nodes.{node}", options.place, f"no way from in to out leads through {node!r}")
+        place = found.nodes[node].place
+        reader.report("E018", f"{path}.nodes.{node}", place, f"no way from in to out leads through {node!r}")
 
 
 BLOCKS: dict[str, Callable[[Reader, Mapping, str], Block]] = {

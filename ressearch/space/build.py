@@ -101,7 +101,7 @@ class Builder:
         for number, at in enumerate(self.drop_paths, start=1):
             node = self.nodes[at]
             share = number / len(self.drop_paths)  # linear decay (Huang et al. 2016): early branches drop less
-            self.nodes[at] = replace(node, op=DropPath(round(node.op.rate * share, 6)))  # type: ignore[attr-defined]
+            self.nodes[at] = replace(node, op=DropPath(node.op.rate * share))  # type: ignore[attr-defined]
         return Architecture(alive(self.nodes, output))
 
     # Units: convolutions with one norm and one activation

@@ -10,7 +10,8 @@ import difflib
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from math import exp, floor, isclose, log
+from decimal import Decimal
+from math import exp, isclose, log
 from types import MappingProxyType
 from typing import Any
 
@@ -59,10 +60,12 @@ class Real:
     step: float | None = None
 
     def __contains__(self, value: object) -> bool:
-        if not isinstance(value, int | float) or isinstance(value, bool) or not self.low <= value <= self.high:
+        if not isinstance(value, int | float) or isinstance(value, bool):
             return False
-        steps = 0.0 if self.step is None else (value - self.low) / self.step
-        return isclose(steps, round(steps), abs_tol=1e-6)
+        if self.step is None:
+            return self.low <= value <= self.high
+        steps = (value - self.low) / self.step
+        return -1e-6 < steps < count(self) - 1 + 1e-6 and isclose(steps, round(steps), abs_tol=1e-6)
 
     def __str__(self) -> str:
         return f"{self.low:g} to {self.high:g}" + (f" in steps of {self.step:g}" if self.step else "")
@@ -79,7 +82,12 @@ def count(domain: Domain) -> int:
         case Integer(low, high, step, _):
             return (high - low) // step + 1
         case Real(low, high, _, step):
-            return 1 if step is None else floor((high - low) / step + 1e-9) + 1
+            return 1 if step is None else int((_decimal(high) - _decimal(low)) // _decimal(step)) + 1
+
+
+def _decimal(number: float) -> Decimal:
+    """The number as it is written, so that steps of 0.1 are exact."""
+    return Decimal(str(number))
 
 
 def members(domain: Domain) -> Sequence[Any]:
@@ -90,7 +98,7 @@ def members(domain: Domain) -> Sequence[Any]:
         case Integer(low, high, step, _):
             return range(low, high + 1, step)
         case Real(low, _, _, step):
-            return [low + (step or 0) * k for k in range(count(domain))]
+            return [float(_decimal(low) + _decimal(step or 0) * k) for k in range(count(domain))]
 
 
 @dataclass(frozen=True)
@@ -224,8 +232,11 @@ class BySuffix:
         self.seen.append(choice.path)
         dotted = f".{choice.path}"
         keys = [key for key in self.wanted if dotted.endswith(f".{key}")]
-        if not keys and self.otherwise.get(choice.path) in choice.domain:
-            return self.otherwise[choice.path]
+        default = self.otherwise.get(choice.path, 0)
+        if not keys and choice.path in self.otherwise:
+            fitting = [value for value in (default, float(default), round(default)) if value in choice.domain]
+            if fitting and fitting[0] == default:
+                return fitting[0]
         if not keys:
             raise DecisionError(f"leaves {choice.path} open", hint=f"choose one of: {choice.domain}")
         key = max(keys, key=len)

@@ -84,7 +84,7 @@ class _Decoder(Builder):
         if self.grammar.head is None:
             x = self.activated(x, "head")
         else:
-            x = self.block(self.grammar.head, x, Context("head", "head", self.shapes[x][0]))
+            x = self.block(self.grammar.head, x, Context("head.block", "head", self.shapes[x][0]))
         x = self.add("head.pool", GlobalPool(), x)
         return self.add("head.linear", Linear(self.grammar.classes), x)
 
@@ -161,7 +161,7 @@ class _Decoder(Builder):
             alone = rule.tie == "stage" and not context.path.startswith(
                 "blocks."
             )  # inside a network's tie all is shared
-            shared = f"stages.{context.stage}" if alone else "blocks"
+            shared = f"stages.{context.stage}.blocks" if alone else "blocks"
             inner = inner._replace(path=f"{shared}.{rule.name}{level}")
         return self.block(rule.block, x, inner)
 
@@ -277,6 +277,11 @@ class _Decoder(Builder):
             inner = context.at(f"layer.{i}", width=width + growth, stride=1 if i else context.stride)
             seen = self.merged("concat", [total, *features], inner.name) if i else x
             y = self.seq(block.body, seen, inner)
+            if self.shapes[y][0] != width + growth:
+                message = (
+                    f"a dual path's layer makes residual + growth = {width + growth} channels, not {self.shapes[y][0]}"
+                )
+                self.refuse(block, inner, message, "leave out the last operation's width")
             total = self.add(f"{inner.name}.add", Add(), total, self.add(f"{inner.name}.sum", Slice(width), y))
             features.append(self.add(f"{inner.name}.features", Slice(growth, width), y))
         return self.merged("concat", [total, *features], name)
@@ -291,8 +296,9 @@ class _Decoder(Builder):
             if len(sources) > 1 or node == "out":  # values of several widths do not add up
                 for source in sources:
                     if source not in fits:
-                        fits[source] = self.fitted(values[source], context.at(f"{source}.fit", closed=True))
-                values[node] = self.merged(merge, [fits[source] for source in sources], f"{context.name}.{node}")
+                        fits[source] = self.fitted(values[source], context.at(f"{source}.out", closed=True))
+                name = f"{context.name}.{node}" if node == "out" else f"{context.name}.{node}.in"
+                values[node] = self.merged(merge, [fits[source] for source in sources], name)
             else:
                 values[node] = values[sources[0]]
             if node != "out":

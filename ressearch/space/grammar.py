@@ -172,6 +172,7 @@ class Edge:
 
     source: str
     target: str
+    place: Place = field(compare=False)
     optional: bool = False
 
     def __str__(self) -> str:

@@ -238,7 +238,7 @@ class Outline:
         if rule.tie == "none":
             return At(rule.name, self._block(rule.block, around))
         alone = rule.tie == "stage" and around.stage is not None
-        place = f"stages.{around.stage}" if alone else "blocks"
+        place = f"stages.{around.stage}.blocks" if alone else "blocks"
         symbol = Symbol(f"{place}.{rule.name}{self._recursion.level(rule, depths)}", tied=True)
         if symbol not in self._tied:
             inside = self._block(rule.block, around if alone else around._replace(stage=None))

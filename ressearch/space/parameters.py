@@ -9,13 +9,23 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Any
 
-from ressearch.space.choices import Categorical, Integer, Real, nearest
-from ressearch.space.reader import Invalid, Reader, number, string
-from ressearch.space.source import Mapping, Value, plain
+from ressearch.space.choices import Categorical, Integer, Real, members, nearest
+from ressearch.space.reader import Invalid, Reader, in_steps, kind_of, number, string
+from ressearch.space.source import Mapping, Scalar, Sequence, Value, plain
 from ressearch.trial import Fidelity, Recipe
 
-DISTRIBUTIONS = ("constant", "categorical", "int_uniform", "uniform", "q_uniform", "log_uniform_values")
-"""Of the sweep distributions of Weights & Biases those whose meaning is the same here."""
+DISTRIBUTIONS: dict[str, tuple[str, ...]] = {
+    "constant": ("value",),
+    "categorical": ("values",),
+    "int_uniform": ("min", "max"),
+    "uniform": ("min", "max"),
+    "q_uniform": ("min", "max", "q"),
+    "log_uniform_values": ("min", "max"),
+}
+"""Of the sweep distributions of Weights & Biases those whose meaning is the same here, with the keys of each."""
+
+WHOLE = ("constant", "categorical", "int_uniform")
+"""Distributions that give whole numbers, if whole numbers stand in them."""
 
 _KEYS = ("distribution", "value", "values", "min", "max", "q")
 
@@ -43,10 +53,20 @@ def _unknown(reader: Reader, mapping: Mapping, name: str, known: list[str], path
 
 def _parameter(name: str) -> Any:
     def parse(reader: Reader, value: Value, path: str) -> Any:
+        if isinstance(value, Scalar):
+            hint = f"write {{value: {value.value}}}"
+            reader.refuse("E005", path, value.place, f"expected a mapping, got {kind_of(value)}", hint)
         entries = reader.fields(value, path, _KEYS).entries
         mapping = reader.mapping(value, path)
         kind = _distribution(reader, mapping, path)
+        if kind not in WHOLE and type(getattr(Recipe(), name)) is int:
+            hint = f"use one of {', '.join(WHOLE)}"
+            reader.refuse("E005", path, value.place, f"{name} takes whole numbers, {kind} gives others", hint)
         found = _READ[kind](reader, mapping, path)
+        for key in entries:
+            if key in _KEYS and key not in ("distribution", *DISTRIBUTIONS[kind]):
+                message = f"{key!r} means nothing to {kind}"
+                reader.report("E003", f"{path}.{key}", mapping.key_places[key], message, "leave it out")
         for key in ("value", "values", "min", "max"):
             if key in entries:
                 _check_values(reader, name, entries[key], f"{path}.{key}")
@@ -91,7 +111,11 @@ def _categorical(reader: Reader, mapping: Mapping, path: str) -> Categorical:
     if reader.lacks(mapping, path, ["values"]):
         raise Invalid
     items = reader.sequence(mapping.entries["values"], f"{path}.values").items
-    return Categorical(tuple(number(reader, item, f"{path}.values.{i}") for i, item in enumerate(items)))
+    found = [number(reader, item, f"{path}.values.{i}") for i, item in enumerate(items)]
+    for i, item in enumerate(items):
+        if found[i] in found[:i]:
+            reader.report("E007", f"{path}.values.{i}", item.place, f"{found[i]!r} stands here twice")
+    return Categorical(tuple(found))
 
 
 def _bounds(reader: Reader, mapping: Mapping, path: str) -> tuple[float, float]:
@@ -99,7 +123,8 @@ def _bounds(reader: Reader, mapping: Mapping, path: str) -> tuple[float, float]:
         raise Invalid
     low, high = (number(reader, mapping.entries[key], f"{path}.{key}") for key in ("min", "max"))
     if low >= high:
-        reader.refuse("E007", path, mapping.place, f"min {low} is not below max {high}")
+        hint = f"write min: {high}, max: {low}" if low > high else "write value: instead of min and max"
+        reader.refuse("E007", path, mapping.place, f"min {low} is not below max {high}", hint)
     return low, high
 
 
@@ -127,7 +152,9 @@ def _stepped(reader: Reader, mapping: Mapping, path: str) -> Real:
     step = reader.optional(mapping, "q", path, number, 1.0)
     if not 0 < step <= high - low:
         reader.refuse("E005", path, mapping.place, f"q must be above 0 and at most max - min, got {step}")
-    return Real(float(low), float(high), step=float(step))
+    multiples = in_steps(0, max(abs(low), abs(high)) + step, step)  # as there, what is drawn are multiples of q
+    fitting = [value for value in members(multiples) if low <= value <= high]
+    return Real(fitting[0], fitting[-1], step=float(step))
 
 
 _READ = {
@@ -142,9 +169,9 @@ _READ = {
 
 def _check_values(reader: Reader, name: str, value: Value, path: str) -> None:
     """Each bound and each value must be one that a recipe can have."""
-    listed = plain(value)
-    for number_ in listed if isinstance(listed, list) else [listed]:
+    for i, item in enumerate(value.items if isinstance(value, Sequence) else [value]):
         try:
-            Recipe(**{name: number_})
+            Recipe(**{name: plain(item)})
         except (ValueError, TypeError) as error:
-            reader.report("E005", path, value.place, str(error))
+            where = f"{path}.{i}" if isinstance(value, Sequence) else path
+            reader.report("E005", where, item.place, str(error))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection
 from typing import Any, NoReturn, TypeVar, get_args
 
 from ressearch.errors import Place, Problem
-from ressearch.space.choices import Categorical, Domain, Integer, Real, nearest
+from ressearch.space.choices import Categorical, Domain, Integer, Real, members, nearest
 from ressearch.space.grammar import Setting, Var
 from ressearch.space.source import Mapping, Scalar, Sequence, Value
 
@@ -247,11 +247,19 @@ def _real(reader: Reader, value: Mapping, path: str, every: Real) -> Real:
         reader.refuse("E008", path, value.place, "step and log: true exclude each other", "leave one of them out")
     if step > every.high - every.low:
         reader.refuse("E007", path, value.place, f"step {step:g} is above max - min, {every.high - every.low:g}")
-    return Real(every.low, every.high, step=float(step))
+    return in_steps(every.low, every.high, step)
+
+
+def in_steps(low: float, high: float, step: float) -> Real:
+    """The real numbers from `low` in steps, the highest of them at or below `high`."""
+    stepped = Real(float(low), float(high), step=float(step))
+    return Real(stepped.low, members(stepped)[-1], step=stepped.step)
 
 
 def _stepped(reader: Reader, value: Mapping, path: str, every: Integer) -> Integer:
     step = reader.optional(value, "step", path, whole(), 1)
+    if step > every.high - every.low:
+        reader.refuse("E007", path, value.place, f"step {step} is above max - min, {every.high - every.low}")
     if every.log and step > 1:
         reader.refuse("E008", path, value.place, "step and log: true exclude each other", "leave one of them out")
     return Integer(every.low, every.low + (every.high - every.low) // step * step, step, every.log)

@@ -79,7 +79,7 @@ class Recursion:
         if rule.name not in self._within:
             self._within[rule.name] = self._used_by(rule.name)
         within = self._within[rule.name]
-        return "".join(f".{depth}" for name, depth in sorted(depths.items()) if name in within)
+        return "".join(f"@{depth}" for name, depth in sorted(depths.items()) if name in within)
 
     def _completes(self, block: Block, depths: Depths) -> bool:
         if isinstance(block, Use):

@@ -32,6 +32,7 @@ from ressearch.space.outline import Outline
 from ressearch.space.remarks import remarks
 from ressearch.space.rules import Recursion
 from ressearch.space.schema import read_grammar, standard_rules
+from ressearch.space.writer import to_yaml
 from ressearch.trial import Recipe
 
 PROBES = 8
@@ -121,6 +122,10 @@ class SearchSpace:
         """What is allowed but hardly meant, in file order."""
         own = {name for name, rule in self.grammar.rules.items() if standard_rules().get(name) != rule}
         return remarks(self.grammar, frozenset(own))
+
+    def to_yaml(self) -> str:
+        """The space as a file in one form, without comments: reading it again gives an equal space."""
+        return to_yaml(self.grammar)
 
     def decode(self, choose: Choose) -> Candidate:
         """The candidate that a chooser's answers make.
