@@ -4,7 +4,8 @@
 
 For each space, random networks are decoded, checked, identified and costed on one core; the same networks are then
 built as torch modules on the meta device and counted with `FlopCounterMode`. Both are timed network by network in one
-run; medians and quartiles are printed, and the median of the ratios.
+run, ours as the median of five goes in a row (a search decodes thousands in a row), torch's of two; medians and
+quartiles over the networks are printed, and the median of the ratios.
 """
 
 from __future__ import annotations
@@ -40,10 +41,13 @@ def torchs(candidate: Candidate) -> int:
     return int(counter.get_total_flops())
 
 
-def seconds(work: Callable[[], object]) -> float:
-    began = time.perf_counter()
-    work()
-    return time.perf_counter() - began
+def seconds(work: Callable[[], object], goes: int) -> float:
+    times = []
+    for _ in range(goes):
+        began = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - began)
+    return median(times)
 
 
 def spread(times: list[float]) -> str:
@@ -56,9 +60,9 @@ def measure(name: str, space: SearchSpace, networks: int) -> None:
     drawn = [dict(space.sample(generator).decisions) for _ in range(networks)]
     fast, slow = [], []
     for decisions in drawn:
-        fast.append(seconds(lambda d=decisions: ours(space, d)))  # type: ignore[misc]
+        fast.append(seconds(lambda d=decisions: ours(space, d), 5))  # type: ignore[misc]
         candidate = ours(space, decisions)
-        slow.append(seconds(lambda c=candidate: torchs(c)))  # type: ignore[misc]
+        slow.append(seconds(lambda c=candidate: torchs(c), 2))  # type: ignore[misc]
     nodes = median(len(ours(space, decisions).architecture) for decisions in drawn)
     ratio = median(b / a for a, b in zip(fast, slow, strict=True))
     print(f"{name}: n = {networks}, median {nodes:.0f} nodes")
@@ -76,7 +80,7 @@ def main() -> None:
         measure(file, SearchSpace.load(SPACES / file), networks)
     space = SearchSpace.load(SPACES / "resnet-cifar.yaml")
     decisions = dict(space.baselines["resnet1202-b"].decisions)
-    times = [seconds(lambda: space.decode_stored(decisions)) for _ in range(9)]
+    times = [seconds(lambda: space.decode_stored(decisions), 1) for _ in range(9)]
     print(f"ResNet-1202 decodes in {spread(times)}, n = 9")
 
 

@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ressearch import identity
 from ressearch.errors import ArchitectureError
@@ -23,8 +23,7 @@ if TYPE_CHECKING:
 JSON_FORMAT = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(NamedTuple):
     """One operation in its place; `inputs` are positions of earlier nodes, `name` is its address in the space."""
 
     name: str
@@ -53,7 +52,10 @@ class Architecture:
         """The output shape of each node, without the batch dimension."""
         shapes: list[Shape] = []
         for node in self.nodes:
-            shapes.append(_typed(node, [shapes[source] for source in node.inputs]))
+            try:
+                shapes.append(output_shape(node.op, tuple([shapes[source] for source in node.inputs])))
+            except ArchitectureError as error:
+                raise ArchitectureError(f"{node.name}: {error.message}") from error
         return tuple(shapes)
 
     @cached_property
@@ -147,13 +149,6 @@ def _check_alive(nodes: Sequence[Node]) -> None:
     for position, node in enumerate(nodes):
         if position not in used:
             raise ArchitectureError(f"{node.name}: reaches no output", hint="drop it: build from alive(nodes, output)")
-
-
-def _typed(node: Node, inputs: Sequence[Shape]) -> Shape:
-    try:
-        return output_shape(node.op, inputs)
-    except ArchitectureError as error:
-        raise ArchitectureError(f"{node.name}: {error.message}") from error
 
 
 def _origin(position: int, node: Node, names: Sequence[str]) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import accumulate
 from math import prod
 from typing import Any
 
@@ -123,8 +124,8 @@ COST_RULES: dict[type[Op], Callable[[Any, Shape, Shape], tuple[int, int, int]]] 
 def _depth(architecture: Architecture) -> int:
     depths: list[int] = []
     for node in architecture.nodes:
-        below = max([depths[source] for source in node.inputs], default=0)
-        depths.append(below + (type(node.op) in _LAYERS))
+        below = [depths[source] for source in node.inputs]
+        depths.append((max(below) if below else 0) + (type(node.op) in _LAYERS))
     return depths[-1]
 
 
@@ -132,16 +133,10 @@ _LAYERS = frozenset((Conv, Linear))
 
 
 def _peak(architecture: Architecture) -> int:
-    sizes = [_elements(shape) for shape in architecture.shapes]
+    sizes = [prod(shape) for shape in architecture.shapes]
     last_use = {source: at for at, node in enumerate(architecture.nodes) for source in node.inputs}
-    held = peak = 0
-    for position, node in enumerate(architecture.nodes):
-        held += sizes[position]
-        peak = held if held > peak else peak
-        for source in set(node.inputs):
-            if last_use[source] == position:
-                held -= sizes[source]
-    return peak
-
-
-_elements = lru_cache(maxsize=65_536)(prod)
+    freed = [0] * len(sizes)
+    for source, at in last_use.items():
+        freed[at] += sizes[source]
+    held = list(accumulate(size - before for size, before in zip(sizes, [0, *freed], strict=False)))
+    return max(held)

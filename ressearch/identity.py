@@ -38,46 +38,42 @@ _Colours = Mapping[int, bytes]
 
 def digest(wiring: Wiring) -> str:
     """The canonical digest of a graph without dead nodes: 16 hexadecimal digits."""
-    expressions = _plain_expressions(wiring)
-    if len(set(expressions)) == len(expressions):
-        certificate = [b"unlike", expressions[-1]]
-    else:
-        certificate = _Wired(wiring).certified()
-    return _hash([b"ressearch", b"%d" % IDENTITY_VERSION, b"%d" % len(wiring), *certificate])[:16].decode()
-
-
-def _plain_expressions(wiring: Wiring) -> list[bytes]:
-    """The digest of what each node computes, as if nothing were shared."""
-    found: list[bytes] = []
-    for label, commutes, inputs in wiring:
-        parts = [found[source] for source in inputs]
-        if commutes:
-            parts.sort()
-        found.append(blake2b(b"".join((_of_label(label), *parts)), digest_size=16).digest())
-    return found
-
-
-@lru_cache(maxsize=65_536)
-def _of_label(label: str) -> bytes:
-    return blake2b(label.encode(), digest_size=16).digest()
+    graph = _Wired(wiring)
+    expressions = graph.expressions({})
+    unlike = len(set(expressions)) == len(expressions)
+    certificate = [expressions[-1]] if unlike else graph.certified(expressions)
+    return _hash([_VERSION, _number(len(wiring)), *certificate]).hex()[:16]
 
 
 def _hash(parts: Iterable[bytes]) -> bytes:
-    return blake2b(b"|".join(parts), digest_size=16).digest().hex().encode()
+    """16 bytes from parts of 16 bytes each, so that none can be mistaken for another by shifting."""
+    return blake2b(b"".join(parts), digest_size=16).digest()
+
+
+def _number(number: int) -> bytes:
+    return number.to_bytes(16, "big")
+
+
+@lru_cache(maxsize=65_536)
+def _word(text: str) -> bytes:
+    return blake2b(text.encode(), digest_size=16).digest()
+
+
+_VERSION = _word(f"ressearch {IDENTITY_VERSION}")
 
 
 class _Wired:
     def __init__(self, wiring: Wiring) -> None:
-        self.labels = [label.encode() for label, _, _ in wiring]
+        self.labels = [_word(label) for label, _, _ in wiring]
         self.commutes = [commutes for _, commutes, _ in wiring]
         self.inputs = [inputs for _, _, inputs in wiring]
-        fan_out = Counter(source for inputs in self.inputs for source in inputs)
-        output = len(wiring) - 1
-        self.shared = [node for node in range(len(wiring)) if fan_out[node] > 1 or node == output]
+        self.shared: list[int] = []
 
-    def certified(self) -> list[bytes]:
-        """The certificate, by whichever way is needed."""
-        expressions = self._expressions({})
+    def certified(self, expressions: Sequence[bytes]) -> list[bytes]:
+        """The certificate where some nodes compute the same: who feeds whom is written down."""
+        fan_out = Counter(source for inputs in self.inputs for source in inputs)
+        output = len(self.labels) - 1
+        self.shared = [node for node in range(len(self.labels)) if fan_out[node] > 1 or node == output]
         colours = {node: expressions[node] for node in self.shared}
         unlike = len(set(colours.values())) == len(colours)
         return self.certificate(colours) if unlike else self.smallest_certificate(colours)
@@ -105,24 +101,27 @@ class _Wired:
     def certificate(self, colours: _Colours) -> list[bytes]:
         """The graph written down with its shared nodes numbered in the order of their (distinct) colours."""
         order = sorted(colours, key=colours.__getitem__)
-        expressions = self._expressions({node: b"%d" % number for number, node in enumerate(order)})
+        expressions = self.expressions({node: _number(number) for number, node in enumerate(order)})
         return [expressions[node] for node in order]
 
     def _refined(self, colours: _Colours) -> _Colours:
         """Recolour by expression and contexts until no further group of equal colours splits."""
         while True:
-            expressions = self._expressions(colours)
+            expressions = self.expressions(colours)
             contexts = self._contexts(colours, expressions)
             finer = {n: _hash([colours[n], expressions[n], *sorted(contexts[n])]) for n in self.shared}
             if len(set(finer.values())) == len(set(colours.values())):
                 return finer
             colours = finer
 
-    def _expressions(self, colours: _Colours) -> list[bytes]:
+    def expressions(self, colours: _Colours) -> list[bytes]:
+        """The digest of what each node computes, as if nothing were shared but what has a colour."""
         found: list[bytes] = []
         for label, commutes, inputs in zip(self.labels, self.commutes, self.inputs, strict=True):
-            parts = [colours.get(source) or found[source] for source in inputs]
-            found.append(_hash([label, *(sorted(parts) if commutes else parts)]))
+            parts = [(colours and colours.get(source)) or found[source] for source in inputs]
+            if commutes:
+                parts.sort()
+            found.append(blake2b(label + b"".join(parts), digest_size=16).digest())
         return found
 
     def _contexts(self, colours: _Colours, expressions: Sequence[bytes]) -> list[list[bytes]]:
@@ -133,7 +132,7 @@ class _Wired:
             parts = [colours.get(source) or expressions[source] for source in self.inputs[node]]
             for place, source in enumerate(self.inputs[node]):
                 others = parts[:place] + parts[place + 1 :]
-                where = sorted(others) if self.commutes[node] else [b"%d" % place, *others]
+                where = sorted(others) if self.commutes[node] else [_number(place), *others]
                 contexts[source].append(_hash([above, self.labels[node], *where]))
         return contexts
 
@@ -145,4 +144,4 @@ def _first_tie(colours: _Colours) -> list[int] | None:
 
 
 def _individualised(colours: _Colours, node: int) -> dict[int, bytes]:
-    return {**colours, node: _hash([b"individual", colours[node]])}
+    return {**colours, node: _hash([_word("individual"), colours[node]])}

@@ -249,17 +249,12 @@ _PHRASES: dict[type[Op], Callable[[Any], str]] = {
 # Shapes
 
 
-def output_shape(op: Op, inputs: Sequence[Shape]) -> Shape:
+@lru_cache(maxsize=65_536)  # a network repeats a few layers on a few shapes
+def output_shape(op: Op, inputs: tuple[Shape, ...]) -> Shape:
     """The shape that `op` makes from the shapes of its inputs.
 
     Raises ArchitectureError if the number, rank or sizes of the inputs do not fit.
     """
-    return _output_shape(op, tuple(inputs))
-
-
-@lru_cache(maxsize=65_536)
-def _output_shape(op: Op, inputs: tuple[Shape, ...]) -> Shape:
-    """Remembered, since a network repeats a few layers on a few shapes."""
     _require_arity(op, inputs)
     return SHAPE_RULES[type(op)](op, inputs)
 

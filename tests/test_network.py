@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from dataclasses import replace
 
 import pytest
 import torch
@@ -107,7 +106,7 @@ def rerouted(architecture: Architecture) -> list[Architecture]:
         ]
         if others:
             nodes = list(architecture.nodes)
-            nodes[at] = replace(node, inputs=(*node.inputs[:-1], others[-1]))
+            nodes[at] = node._replace(inputs=(*node.inputs[:-1], others[-1]))
             found.append(Architecture(alive(nodes, len(nodes) - 1)))
     return found
 

@@ -56,9 +56,9 @@ def test_a_convolution_has_the_shape_that_torch_gives_it(shape: Map, window: tup
     op = Conv(width, *window)
     if min(shape[1:]) < 2 and window[0] == 2:
         with pytest.raises(ArchitectureError, match="nothing would be left"):
-            output_shape(op, [shape])
+            output_shape(op, (shape,))
         return
-    assert output_shape(op, [shape]) == shape_in_torch(op, shape)
+    assert output_shape(op, (shape,)) == shape_in_torch(op, shape)
 
 
 @given(maps, windows, st.sampled_from(["max", "avg"]))
@@ -66,13 +66,13 @@ def test_a_pool_has_the_shape_that_torch_gives_it(shape: Map, window: tuple[int,
     if min(shape[1:]) < 2 and window[0] == 2:
         return
     op = Pool(kind, *window)  # type: ignore[arg-type]
-    assert output_shape(op, [shape]) == shape_in_torch(op, shape)
+    assert output_shape(op, (shape,)) == shape_in_torch(op, shape)
 
 
 @given(maps, st.integers(1, 3), st.integers(0, 3))
 def test_a_pad_has_the_shape_that_torch_gives_it(shape: Map, stride: int, extra: int) -> None:
     op = Pad(shape[0] + extra, stride)
-    assert output_shape(op, [shape]) == shape_in_torch(op, shape)
+    assert output_shape(op, (shape,)) == shape_in_torch(op, shape)
 
 
 @pytest.mark.parametrize("size", range(1, 20))
@@ -82,7 +82,7 @@ def test_whatever_strides_halves_alike(size: int, stride: int) -> None:
     shape = (4, size, size)
     strided = [Conv(4, 1, stride), Conv(4, 3, stride), Conv(4, 7, stride), Pad(4, stride), Pool("max", 3, stride)]
     pooled = Pool("avg", 2 * stride - 1, stride)
-    assert {output_shape(op, [shape]) for op in [*strided, pooled]} == {(4, -(-size // stride), -(-size // stride))}
+    assert {output_shape(op, (shape,)) for op in [*strided, pooled]} == {(4, -(-size // stride), -(-size // stride))}
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_whatever_strides_halves_alike(size: int, stride: int) -> None:
 )
 def test_what_does_not_fit_is_refused(op: Op, inputs: list[tuple[int, ...]], message: str) -> None:
     with pytest.raises(ArchitectureError) as caught:
-        output_shape(op, inputs)
+        output_shape(op, tuple(inputs))
     assert caught.value.message == message
 
 

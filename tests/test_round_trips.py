@@ -176,7 +176,7 @@ def test_decisions_make_the_same_network_again(space: SearchSpace, seed: int) ->
 def test_renaming_all_nodes_keeps_the_id(candidate: Candidate, generator: random.Random) -> None:
     architecture = candidate.architecture
     names = generator.sample([f"node {at}" for at in range(len(architecture))], len(architecture))
-    renamed = [replace(node, name=name) for node, name in zip(architecture.nodes, names, strict=True)]
+    renamed = [node._replace(name=name) for node, name in zip(architecture.nodes, names, strict=True)]
     assert Architecture(tuple(renamed)).id == architecture.id
 
 
@@ -185,7 +185,7 @@ def test_renaming_all_nodes_keeps_the_id(candidate: Candidate, generator: random
 def test_reordering_the_inputs_of_sums_keeps_the_id(candidate: Candidate, generator: random.Random) -> None:
     def shuffled(node: Node) -> Node:
         inputs = generator.sample(node.inputs, len(node.inputs)) if isinstance(node.op, Add) else node.inputs
-        return replace(node, inputs=tuple(inputs))
+        return node._replace(inputs=tuple(inputs))
 
     architecture = candidate.architecture
     assert Architecture(tuple(map(shuffled, architecture.nodes))).id == architecture.id
@@ -206,7 +206,7 @@ def moves(architecture: Architecture) -> list[tuple[int, int, int]]:
 def moved(architecture: Architecture, at: int, place: int, source: int) -> Architecture:
     nodes, inputs = list(architecture.nodes), list(architecture.nodes[at].inputs)
     inputs[place] = source
-    nodes[at] = replace(nodes[at], inputs=tuple(inputs))
+    nodes[at] = nodes[at]._replace(inputs=tuple(inputs))
     return Architecture(alive(nodes, len(nodes) - 1))
 
 

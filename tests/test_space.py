@@ -366,7 +366,7 @@ blocks:
     ("tie", "paths"),
     [
         ("none", [f"stages.{i}.block.{j}.mine.residual.shortcut" for i in (0, 1) for j in (0, 1, 2)]),
-        ("stage", [f"stages.{i}.mine.residual.shortcut" for i in (0, 1)]),
+        ("stage", [f"stages.{i}.blocks.mine.residual.shortcut" for i in (0, 1)]),
         ("network", ["blocks.mine.residual.shortcut"]),
     ],
 )

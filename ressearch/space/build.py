@@ -71,10 +71,29 @@ class Context(NamedTuple):
     closed: bool = True
     depths: Mapping[str, int] = MappingProxyType({})
 
-    def at(self, step: str, **changes: Any) -> Context:
-        """The context of a part of this block."""
-        part = Context(f"{self.name}.{step}", f"{self.path}.{step}", *self[2:])
-        return part._replace(**changes) if changes else part
+    def at(
+        self,
+        step: str,
+        *,
+        width: int | None = None,
+        stride: int | None = None,
+        order: str | None = None,
+        stride_at: str | None = None,
+        closed: bool | None = None,
+        depths: Mapping[str, int] | None = None,
+    ) -> Context:
+        """The context of a part of this block; in one go, since nothing is asked for more often."""
+        return Context(
+            f"{self.name}.{step}",
+            f"{self.path}.{step}",
+            self.width if width is None else width,
+            self.stride if stride is None else stride,
+            self.stage,
+            self.order if order is None else order,
+            self.stride_at if stride_at is None else stride_at,
+            self.closed if closed is None else closed,
+            self.depths if depths is None else depths,
+        )
 
 
 class Builder:
@@ -92,7 +111,8 @@ class Builder:
         if len(self.nodes) >= MAX_NODES:
             message, hint = f"a network of more than {MAX_NODES:,} nodes", "lower the depths, repeats or max_depth"
             raise SpaceError([Problem("E032", name, message, self.place, hint)])
-        self.shapes.append(output_shape(op, [self.shapes[source] for source in inputs]))
+        shapes = self.shapes
+        shapes.append(output_shape(op, tuple([shapes[source] for source in inputs])))
         self.nodes.append(Node(name, op, inputs))
         return len(self.nodes) - 1
 
@@ -101,7 +121,7 @@ class Builder:
         for number, at in enumerate(self.drop_paths, start=1):
             node = self.nodes[at]
             share = number / len(self.drop_paths)  # linear decay (Huang et al. 2016): early branches drop less
-            self.nodes[at] = replace(node, op=DropPath(node.op.rate * share))  # type: ignore[attr-defined]
+            self.nodes[at] = node._replace(op=DropPath(node.op.rate * share))  # type: ignore[attr-defined]
         return Architecture(alive(self.nodes, output))
 
     # Units: convolutions with one norm and one activation
@@ -177,7 +197,7 @@ class Builder:
         op = self.nodes[x].op
         if not own or not isinstance(op, Norm | Conv):
             return self.add(f"{name}.gate", Norm(zero=True), x)
-        self.nodes[x] = replace(self.nodes[x], op=replace(op, zero=True))
+        self.nodes[x] = self.nodes[x]._replace(op=replace(op, zero=True))
         return x
 
     def dropped(self, rate: float, x: Ref, name: str) -> Ref:

@@ -179,9 +179,10 @@ class _Decoder(Builder):
         return self.copies(block.block, self.resolve(block.count, context.path, "repeat"), x, context)
 
     def seq(self, block: Seq, x: Ref, context: Context) -> Ref:
-        carrier = self.carrier(block.items, context.stride_at)
-        if carrier is None:
-            x = self.subsampled(x, context.stride, context.name)
+        carrier = None
+        if context.stride > 1:
+            carrier = self.carrier(block.items, context.stride_at)
+            x = x if carrier is not None else self.subsampled(x, context.stride, context.name)
         last = len(block.items) - 1
         for i, item in enumerate(block.items):
             stride, closed = (context.stride if i == carrier else 1), (context.closed or i < last)
@@ -291,7 +292,8 @@ class _Decoder(Builder):
         edges = [e for e in block.edges if not e.optional or self.resolve(YES_NO, context.path, f"graph.{e}")]
         values = {"in": self.subsampled(x, context.stride, f"{context.name}.in")}
         fits: dict[str, Ref] = {}
-        for node in (*(node for node in block.order if node in block.on_a_way(edges)), "out"):
+        alive = block.on_a_way(edges)
+        for node in (*(node for node in block.order if node in alive), "out"):
             sources = [edge.source for edge in edges if edge.target == node and edge.source in values] or ["in"]
             if len(sources) > 1 or node == "out":  # values of several widths do not add up
                 for source in sources:
@@ -312,11 +314,12 @@ class _Decoder(Builder):
             kernel = self.resolve(block.kernel, context.path, "kernel")
         width = context.width if block.width is None else self.relative_width(block.width, x, context)
         order = self.resolve(block.order, context.path, "order") or context.order
-        here = context._replace(width=width, stride=block.stride or context.stride, order=order)
-        if kernel is not None and kernel % 2 == 0 and here.stride == 1:
+        if width != context.width or block.stride is not None or order != context.order:
+            context = context._replace(width=width, stride=block.stride or context.stride, order=order)
+        if kernel is not None and kernel % 2 == 0 and context.stride == 1:
             hint = f"write stride: {kernel}, or use an odd window"
-            self.refuse(block, here, f"an even window keeps no map's size: {kernel}x{kernel} at stride 1", hint)
-        return _OPERATION[operation.kind](self, block, kernel or 1, x, here)
+            self.refuse(block, context, f"an even window keeps no map's size: {kernel}x{kernel} at stride 1", hint)
+        return _OPERATION[operation.kind](self, block, kernel or 1, x, context)
 
     def relative_width(self, width: Width, x: Ref, context: Context) -> int:
         around = self.shapes[x][0] if isinstance(width, Ratio) and width.of == "input" else context.width
