@@ -138,10 +138,11 @@ def _check_order(nodes: Sequence[Node]) -> None:
     if not nodes or not isinstance(nodes[0].op, Input):
         raise ArchitectureError("the first node must be the image (an input)")
     for position, node in enumerate(nodes):
-        if position and isinstance(node.op, Input):
+        if position and type(node.op) is Input:
             raise ArchitectureError(f"{node.name}: a second input; an architecture takes one image")
-        if node.inputs and not (min(node.inputs) >= 0 and max(node.inputs) < position):
-            raise ArchitectureError(f"{node.name}: inputs must be earlier nodes, got positions {node.inputs}")
+        for source in node.inputs:
+            if not 0 <= source < position:
+                raise ArchitectureError(f"{node.name}: inputs must be earlier nodes, got positions {node.inputs}")
 
 
 def _check_alive(nodes: Sequence[Node]) -> None:

@@ -124,8 +124,10 @@ COST_RULES: dict[type[Op], Callable[[Any, Shape, Shape], tuple[int, int, int]]] 
 def _depth(architecture: Architecture) -> int:
     depths: list[int] = []
     for node in architecture.nodes:
-        below = [depths[source] for source in node.inputs]
-        depths.append((max(below) if below else 0) + (type(node.op) in _LAYERS))
+        below = 0
+        for source in node.inputs:
+            below = max(below, depths[source])
+        depths.append(below + (type(node.op) in _LAYERS))
     return depths[-1]
 
 

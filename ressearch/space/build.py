@@ -83,9 +83,10 @@ class Context(NamedTuple):
         depths: Mapping[str, int] | None = None,
     ) -> Context:
         """The context of a part of this block; in one go, since nothing is asked for more often."""
+        name = f"{self.name}.{step}"
         return Context(
-            f"{self.name}.{step}",
-            f"{self.path}.{step}",
+            name,
+            name if self.path is self.name else f"{self.path}.{step}",  # they differ within ties only
             self.width if width is None else width,
             self.stride if stride is None else stride,
             self.stage,
@@ -112,7 +113,8 @@ class Builder:
             message, hint = f"a network of more than {MAX_NODES:,} nodes", "lower the depths, repeats or max_depth"
             raise SpaceError([Problem("E032", name, message, self.place, hint)])
         shapes = self.shapes
-        shapes.append(output_shape(op, tuple([shapes[source] for source in inputs])))
+        sources = (shapes[inputs[0]],) if len(inputs) == 1 else tuple([shapes[source] for source in inputs])
+        shapes.append(output_shape(op, sources))
         self.nodes.append(Node(name, op, inputs))
         return len(self.nodes) - 1
 

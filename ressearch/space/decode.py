@@ -133,7 +133,8 @@ class _Decoder(Builder):
     def stage(self, stage: Stage, number: int, x: Ref) -> Ref:
         where = f"stages.{number}"
         width = self.width(stage.width, self.shapes[x][0], where)
-        context = Context(f"{where}.block", f"{where}.block", width, stage.stride, number)
+        name = f"{where}.block"
+        context = Context(name, name, width, stage.stride, number)
         return self.copies(stage.block, self.resolve(stage.depth, where, "depth"), x, context)
 
     def copies(self, block: Block, count: int, x: Ref, context: Context) -> Ref:
@@ -166,9 +167,7 @@ class _Decoder(Builder):
         return self.block(rule.block, x, inner)
 
     def one_of(self, block: OneOf, x: Ref, context: Context) -> Ref:
-        depths = context.depths
-        open_to = tuple(name for name, branch in block.branches.items() if self.recursion.fits(branch, depths))
-        name = self.resolve(Categorical(open_to), context.path, "one_of")
+        name = self.resolve(self.recursion.branches(block, context.depths), context.path, "one_of")
         return self.block(block.branches[name], x, context.at(name))
 
     def scope(self, block: Scope, x: Ref, context: Context) -> Ref:

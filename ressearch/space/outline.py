@@ -225,8 +225,7 @@ class Outline:
         return all_of([self._width(block.width), self._block(block.block, around)])
 
     def _one_of(self, block: OneOf, around: Around) -> Ways:
-        fitting = [name for name, branch in block.branches.items() if self._recursion.fits(branch, around.depths)]
-        choice = Categorical(tuple(fitting))
+        choice = self._recursion.branches(block, around.depths)
         return self._ask(choice, "one_of", lambda name: At(name, self._block(block.branches[name], around)))
 
     def _use(self, block: Use, around: Around) -> Ways:

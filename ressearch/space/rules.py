@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from ressearch.space.choices import nearest
+from ressearch.space.choices import Categorical, nearest
 from ressearch.space.grammar import (
     Block,
     Grammar,
@@ -53,6 +53,7 @@ class Recursion:
     def __init__(self, rules: Mapping[str, Rule]) -> None:
         self._rules = rules
         self._fits: dict[tuple[int, frozenset[tuple[str, int]]], bool] = {}
+        self._branches: dict[tuple[int, frozenset[tuple[str, int]]], Categorical] = {}
         self._within: dict[str, set[str]] = {}
 
     def fits(self, block: Block, depths: Depths) -> bool:
@@ -61,6 +62,14 @@ class Recursion:
         if key not in self._fits:
             self._fits[key] = self._completes(block, depths)
         return self._fits[key]
+
+    def branches(self, block: OneOf, depths: Depths) -> Categorical:
+        """The names of the branches that can still be completed."""
+        key = id(block), frozenset(depths.items())
+        if key not in self._branches:
+            fitting = [name for name, branch in block.branches.items() if self.fits(branch, depths)]
+            self._branches[key] = Categorical(tuple(fitting))
+        return self._branches[key]
 
     def opened(self, rule: Rule, depths: Depths) -> Depths | None:
         """The depths inside one more use of a rule, or None if its max_depth forbids it."""
