@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ressearch import identity
@@ -61,7 +61,7 @@ class Architecture:
     @cached_property
     def id(self) -> str:
         """Canonical identity, 16 hexadecimal digits; see `ressearch.identity`. Names do not enter it."""
-        return identity.digest([(label_of(n.op), isinstance(n.op, Add), n.inputs) for n in self.nodes])
+        return identity.digest([(_word_of(n.op), type(n.op) is Add, n.inputs) for n in self.nodes])
 
     @cached_property
     def graph(self) -> nx.MultiDiGraph[int, dict[str, Any], dict[str, Any]]:
@@ -109,6 +109,12 @@ class Architecture:
             for at, (node, name, phrase, shape) in enumerate(rows)
         ]
         return "\n".join(line.rstrip() for line in lines)
+
+
+@lru_cache(maxsize=65_536)
+def _word_of(op: Op) -> bytes:
+    """Remembered, since networks repeat a few ops."""
+    return identity.word(label_of(op))
 
 
 def alive(nodes: Sequence[Node], output: int) -> tuple[Node, ...]:

@@ -9,9 +9,13 @@ graphs cannot differ in what they share, and the digest of the output, with the 
 That is the case for nearly every network.
 
 Otherwise it matters who feeds whom. A node is *shared* if it feeds two or more edges; all others are private to their
-one consumer, and a private part is fully described by the expression it forms. Shared nodes are referred to by a
-*colour*, their expression's digest; if no two have the same, their order is known, and the certificate is the
-expression of each with the others numbered.
+one consumer. If no node computes the same as a shared one, then wherever that is computed it is the shared node, and
+everything else stands there once for each use: the digest of the output with those of the shared nodes is the
+certificate.
+
+Otherwise shared nodes are referred to by a *colour*, first their digest. If no two have the same, their order is known,
+and the certificate is the expression of each (a private part is fully described by the expression it forms) with the
+others numbered.
 
 If some have the same, they are twins: shared nodes that compute the same and may differ in what they feed. They are
 told apart by colour refinement over their contexts, and what that leaves tied by individualising one node of a tied
@@ -24,14 +28,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
 from hashlib import blake2b
 
 IDENTITY_VERSION = 2
 """Part of every digest; to be raised whenever the canonical form changes."""
 
-Wiring = Sequence[tuple[str, bool, tuple[int, ...]]]
-"""Per node, in topological order with the output last: label, whether its inputs commute, positions of its inputs."""
+Wiring = Sequence[tuple[bytes, bool, tuple[int, ...]]]
+"""Per node, in topological order with the output last: its operation's `word`, whether its inputs commute, positions of
+its inputs."""
 
 _Colours = Mapping[int, bytes]
 
@@ -54,17 +58,17 @@ def _number(number: int) -> bytes:
     return number.to_bytes(16, "big")
 
 
-@lru_cache(maxsize=65_536)
-def _word(text: str) -> bytes:
+def word(text: str) -> bytes:
+    """16 bytes for a text, which are the same for equal texts and for no others."""
     return blake2b(text.encode(), digest_size=16).digest()
 
 
-_VERSION = _word(f"ressearch {IDENTITY_VERSION}")
+_VERSION = word(f"ressearch {IDENTITY_VERSION}")
 
 
 class _Wired:
     def __init__(self, wiring: Wiring) -> None:
-        self.labels = [_word(label) for label, _, _ in wiring]
+        self.labels = [label for label, _, _ in wiring]
         self.commutes = [commutes for _, commutes, _ in wiring]
         self.inputs = [inputs for _, _, inputs in wiring]
         self.shared: list[int] = []
@@ -74,6 +78,9 @@ class _Wired:
         fan_out = Counter(source for inputs in self.inputs for source in inputs)
         output = len(self.labels) - 1
         self.shared = [node for node in range(len(self.labels)) if fan_out[node] > 1 or node == output]
+        often = Counter(expressions)
+        if all(often[expressions[node]] == 1 for node in self.shared):
+            return [expressions[-1], *sorted(expressions[node] for node in self.shared)]
         colours = {node: expressions[node] for node in self.shared}
         unlike = len(set(colours.values())) == len(colours)
         return self.certificate(colours) if unlike else self.smallest_certificate(colours)
@@ -144,4 +151,4 @@ def _first_tie(colours: _Colours) -> list[int] | None:
 
 
 def _individualised(colours: _Colours, node: int) -> dict[int, bytes]:
-    return {**colours, node: _hash([_word("individual"), colours[node]])}
+    return {**colours, node: _hash([word("individual"), colours[node]])}

@@ -204,7 +204,6 @@ def name_of(op: Op) -> str:
     return _NAMES[type(op)]
 
 
-@lru_cache(maxsize=65_536)
 def label_of(op: Op) -> str:
     """Name and settings as one string, the same for equal ops and for no others, e.g. `conv(width=32,kernel=3)`."""
     return f"{name_of(op)}({','.join(f'{name}={value}' for name, value in settings_of(op).items())})"
