@@ -4,7 +4,7 @@
 
 For each space, random networks are decoded, checked, identified and costed on one core; the same networks are then
 built as torch modules on the meta device and counted with `FlopCounterMode`. Both are timed network by network in one
-run, ours as the median of five goes in a row (a search decodes thousands in a row), torch's of two; medians and
+run, ours as the median of fifteen goes in a row (a search decodes thousands in a row), torch's of two; medians and
 quartiles over the networks are printed, and the median of the ratios.
 """
 
@@ -60,7 +60,7 @@ def measure(name: str, space: SearchSpace, networks: int) -> None:
     drawn = [dict(space.sample(generator).decisions) for _ in range(networks)]
     fast, slow = [], []
     for decisions in drawn:
-        fast.append(seconds(lambda d=decisions: ours(space, d), 5))  # type: ignore[misc]
+        fast.append(seconds(lambda d=decisions: ours(space, d), 15))  # type: ignore[misc]
         candidate = ours(space, decisions)
         slow.append(seconds(lambda c=candidate: torchs(c), 2))  # type: ignore[misc]
     nodes = median(len(ours(space, decisions).architecture) for decisions in drawn)
