@@ -6,10 +6,13 @@ the order of the images; on a CPU with one thread the same seed gives the same a
 
 from __future__ import annotations
 
+import os
+import pickle
 import resource
 import sys
 import time
 from math import cos, pi
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -25,27 +28,37 @@ EVALUATION_BATCH = 1_000
 
 
 def measure(
-    architecture: Architecture, data: SearchData, recipe: Recipe, fidelity: Fidelity, seed: int, device: str = "cpu"
+    architecture: Architecture,
+    data: SearchData,
+    recipe: Recipe,
+    fidelity: Fidelity,
+    seed: int,
+    device: str = "cpu",
+    checkpoint: Path | None = None,
 ) -> Measurement:
-    """Train a fresh network and measure it on the validation images.
+    """Train a network and measure it on the validation images.
 
+    checkpoint: a file that is rewritten after each epoch; where there is one of the same training, it goes on from
+    there, and ends as if it had never stopped (on a CPU with one thread bit for bit).
     Raises DivergedError if a loss becomes NaN or infinite, naming the epoch, and TrainingError if the network does
-    not fit the data.
+    not fit the data or the checkpoint is of another training.
     """
     _require_fit(architecture, data)
-    started = time.perf_counter()
     training = Training(architecture, data, recipe, fidelity, seed, device)
-    train_loss = 0.0
-    for _ in range(fidelity.epochs):
-        train_loss = training.epoch()
-    trained = time.perf_counter() - started
+    if checkpoint is not None and checkpoint.exists():
+        training.restore(checkpoint)
+    while training.epochs_done < fidelity.epochs:
+        training.epoch()
+        if checkpoint is not None:
+            training.save(checkpoint)
+    started = time.perf_counter()
     accuracy, loss = training.evaluate(data.validation)
     return Measurement(
         accuracy=accuracy,
         loss=loss,
-        train_loss=train_loss,
-        seconds=time.perf_counter() - started,
-        images_per_second=fidelity.epochs * len(training.images) / trained,
+        train_loss=training.train_loss,
+        seconds=training.seconds + time.perf_counter() - started,
+        images_per_second=training.step * recipe.batch_size / training.seconds,
         peak_memory=_peak_memory(device),
         device=_device_name(device),
     )
@@ -68,6 +81,7 @@ class Training:
         self, architecture: Architecture, data: SearchData, recipe: Recipe, fidelity: Fidelity, seed: int, device: str
     ) -> None:
         self.recipe, self.device = recipe, device
+        self.identity = _identity(architecture, data, recipe, fidelity, seed)
         part = data.train.first(fidelity.data_fraction, at_least=recipe.batch_size)
         mean, std = _statistics(part)
         self.mean, self.std = mean.to(device), std.to(device)
@@ -79,19 +93,61 @@ class Training:
         self.steps_per_epoch = max(1, len(self.labels) // recipe.batch_size)
         self.steps = self.steps_per_epoch * fidelity.epochs
         self.step = 0
+        self.seconds = self.train_loss = 0.0
+
+    @property
+    def epochs_done(self) -> int:
+        """Passes over the training images so far."""
+        return self.step // self.steps_per_epoch
 
     def epoch(self) -> float:
         """One pass over the training images in a new order; the mean loss of its batches.
 
         What does not fill a batch is left out, so that every norm sees whole batches.
         """
+        started = time.perf_counter()
         self.network.train()
         order = torch.randperm(len(self.labels), generator=self.generator).to(self.device)
         total = torch.zeros((), device=self.device)
         size = self.recipe.batch_size
         for batch in order[: self.steps_per_epoch * size].split(size):
             total += self._train_on(batch)
-        return self._finite(float(total) / self.steps_per_epoch, "training")
+        self.train_loss = self._finite(float(total) / self.steps_per_epoch, "training")
+        self.seconds += time.perf_counter() - started
+        return self.train_loss
+
+    def save(self, path: Path) -> None:
+        """Write all that the rest of the training depends on; a file that is there already is replaced at once."""
+        state = {
+            "identity": self.identity,
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "order": self.generator.get_state(),
+            "draws": torch.get_rng_state(),
+            "done": [self.step, self.seconds, self.train_loss],
+        }
+        if self.device.startswith("cuda"):
+            state["device draws"] = torch.cuda.get_rng_state(self.device)
+        unfinished = path.with_name(f"{path.name}.{os.getpid()}")
+        torch.save(state, unfinished)
+        unfinished.replace(path)
+
+    def restore(self, path: Path) -> None:
+        """Go on where `save` was called. Raises TrainingError if the file is no checkpoint of this very training."""
+        try:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+            found = state["identity"]
+        except (OSError, RuntimeError, ValueError, KeyError, TypeError, EOFError, pickle.UnpicklingError) as error:
+            raise TrainingError(f"{path} is no checkpoint: {error}", hint="delete it to begin anew") from error
+        if found != self.identity:
+            raise TrainingError(f"{path} is the checkpoint of another training", hint="delete it to begin anew")
+        self.network.load_state_dict(state["network"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.generator.set_state(state["order"])
+        torch.set_rng_state(state["draws"])
+        if self.device.startswith("cuda"):
+            torch.cuda.set_rng_state(state["device draws"], self.device)
+        self.step, self.seconds, self.train_loss = state["done"]
 
     @torch.no_grad()
     def evaluate(self, part: Part) -> tuple[float, float]:
@@ -126,6 +182,11 @@ class Training:
             epoch = -(-self.step // self.steps_per_epoch)
             raise DivergedError(f"the {which} loss was {loss} after epoch {epoch}", hint="lower train.lr")
         return loss
+
+
+def _identity(architecture: Architecture, data: SearchData, recipe: Recipe, fidelity: Fidelity, seed: int) -> str:
+    """What has to be equal for a training to go on from another's checkpoint."""
+    return f"{architecture.to_json()} {recipe.digest(data.checksum)} {fidelity} {seed}"
 
 
 def one_cycle(progress: float, recipe: Recipe) -> float:
