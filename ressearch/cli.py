@@ -10,6 +10,7 @@ import csv
 import json
 import os
 import re
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -118,6 +119,12 @@ def search(
     _report_end(last, name, store)
 
 
+def _program() -> str:
+    """How the reader can call this command: by its name where that is on the path, else as they did."""
+    called = sys.argv[0]
+    return called if Path(called).name == "ressearch" and not shutil.which("ressearch") else "ressearch"
+
+
 def _report_end(last: Progress, name: str, store: Path) -> None:
     from ressearch.view import progress_line
 
@@ -125,16 +132,17 @@ def _report_end(last: Progress, name: str, store: Path) -> None:
     if last.exhausted:
         click.echo("the space holds no further network within its limits", err=True)
     option = "" if store == DEFAULT_STORE else f" --store {store}"
-    click.echo(f"see the answer with: ressearch best {name}{option}", err=True)
+    best = f"{_program()} best {name}{option}"
+    click.echo(f"see the answer with: {best}", err=True)
     if last.failed:
-        click.echo(f"{last.failed} trial(s) failed; their errors: ressearch best {name}{option} --failed", err=True)
+        click.echo(f"{last.failed} trial(s) failed; their errors: {best} --failed", err=True)
         sys.exit(FAILED_TRIALS)
 
 
 def _command_to_resume(file: Path, source: str, trials: int, workers: int, seed: int, name: str, store: Path) -> str:
     import shlex
 
-    words = ["ressearch", "search", str(file), "--data", source, "--trials", str(trials), "--workers", str(workers)]
+    words = [_program(), "search", str(file), "--data", source, "--trials", str(trials), "--workers", str(workers)]
     words += ["--seed", str(seed), "--name", name, "--store", str(store)]
     return shlex.join(words)
 
@@ -148,7 +156,7 @@ def _live() -> Iterator[Callable[[Progress], None]]:
 
     console = _console(sys.stderr)
     if console.is_terminal:
-        with Live(console=console, refresh_per_second=4) as live:
+        with Live("starting the workers", console=console, refresh_per_second=4) as live:
             yield lambda progress: live.update(progress_view(progress))
         return
     ended = [0]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -106,7 +106,9 @@ def _headline(standing: Standing) -> str:
     )
 
 
-def _results_table(standing: Standing, positions: Iterable[int]) -> Table:
+def _results_table(standing: Standing, positions: Sequence[int]) -> RenderableType:
+    if not positions:
+        return _line("\n none\n")
     table = _table("id", "accuracy", "MFLOPs", "params", "depth", "acc/MFLOP", left=("id",))
     table.add_column("", no_wrap=True)
     for position in positions:
@@ -131,7 +133,8 @@ def architecture_page(architecture: Architecture, cost: Cost, history: Sequence[
         f"{cost.flops:,} FLOPs ({cost.macs:,} MACs), {cost.params:,} parameters, "
         f"{cost.activations:,} activations, {cost.peak:,} at once\n"
         f"nesting {wiring.nesting}, {wiring.skips} skips, {wiring.paths:,} paths of {min(wiring.spectrum)} to "
-        f"{max(wiring.spectrum)} layers, receptive field {wiring.receptive_field} pixels\n"
+        f"{max(wiring.spectrum)} layers ({wiring.mean_length:.1f} on average), "
+        f"receptive field {wiring.receptive_field} pixels\n"
         f"blocks: {_shares(wiring.kinds)}\n"
     )
     return Group(Text(facts), _history_table(history))

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from ressearch.data import load_search_data
+from ressearch.data import UNDERSTOOD, load_search_data
 from ressearch.search.study import StudyBooks, describe_study
 from ressearch.space import SearchSpace
 from ressearch.store import Store
@@ -125,15 +125,12 @@ NO_STORE = "error[E500]: there is no results store at runs/ressearch.db\n  = hel
         (
             ("search", str(DEMO), "--data", "minst"),
             4,
-            "error[E400]: there is no data set or directory 'minst'\n"
-            "  = help: use one of the bundled data sets (digits) or a directory of IDX files\n",
+            f"error[E400]: there is no data set, directory or file 'minst'\n  = help: {UNDERSTOOD}\n",
         ),
         (
             ("search", str(DEMO), "--data", "."),
             4,
-            "error[E400]: . holds no files: train-images-idx3-ubyte[.gz] is missing\n"
-            "  = help: a data directory holds train-images-idx3-ubyte, train-labels-idx1-ubyte, "
-            "t10k-images-idx3-ubyte, t10k-labels-idx1-ubyte\n",
+            f"error[E400]: . is an empty directory\n  = help: {UNDERSTOOD}\n",
         ),
     ],
     ids=["best", "show", "no-file", "no-data", "empty-directory"],
@@ -288,3 +285,16 @@ def test_limits_that_nothing_satisfies_end_a_search_before_it_begins(empty: Path
         "error[E300]: found no network of 'demo' within its limits, neither in 256 draws nor near them\n"
         "  = help: the nearest has"
     )
+
+
+def test_the_next_step_is_named_as_it_can_be_typed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from ressearch.cli import _program
+
+    monkeypatch.setattr(sys, "argv", [".venv/bin/ressearch", "search"])
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert _program() == ".venv/bin/ressearch"
+    (tmp_path / "ressearch").write_text("#!/bin/sh\n")
+    (tmp_path / "ressearch").chmod(0o755)
+    assert _program() == "ressearch"
+    monkeypatch.setattr(sys, "argv", ["/somewhere/ressearch/__main__.py"])
+    assert _program() == "ressearch"
