@@ -263,8 +263,9 @@ _EXPLANATIONS = {
     ),
     "E400": Explanation(
         "data is missing or damaged",
-        "The data set is neither bundled (digits) nor a directory with the four IDX files of MNIST's form, or a file "
-        "in it is truncated, empty or of another kind. Nothing is downloaded. No network was trained.",
+        "The data set is neither bundled (digits) nor in a layout that is understood (IDX files, CIFAR, an .npz file, "
+        "a directory of images for each class), or a file of it is truncated, empty or of another kind. Nothing is "
+        "downloaded. No network was trained.",
         "ressearch search my.yaml --data mnist",
         "ressearch search my.yaml --data /data/mnist",
     ),

@@ -18,7 +18,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ressearch.data import Part, SearchData, load_search_data, load_test_data
+from ressearch.data import UNDERSTOOD, Part, SearchData, load_search_data, load_test_data
 from ressearch.errors import DataError
 
 FILES = "train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte, t10k-labels-idx1-ubyte"
@@ -235,8 +235,7 @@ def test_a_part_refuses(images: tuple[int, ...], labels: tuple[int, ...], messag
 @pytest.mark.parametrize("load", [load_search_data, load_test_data])
 def test_an_unknown_name(load: Callable[[str], object]) -> None:
     assert complaint("cifra10", load) == (
-        "error[E400]: there is no data set or directory 'cifra10'\n"
-        "  = help: use one of the bundled data sets (digits) or a directory of IDX files"
+        f"error[E400]: there is no data set, directory or file 'cifra10'\n  = help: {UNDERSTOOD}"
     )
 
 
@@ -248,16 +247,11 @@ def test_a_name_that_no_file_can_have() -> None:
 def test_a_file_instead_of_a_directory(tmp_path: Path) -> None:
     file = tmp_path / "data.zip"
     file.write_bytes(b"PK")
-    assert complaint(file) == (
-        f"error[E400]: {file} is a file, not a directory\n  = help: give the directory that holds {FILES}"
-    )
+    assert complaint(file) == f"error[E400]: {file} is a file, but not an .npz file\n  = help: {UNDERSTOOD}"
 
 
 def test_an_empty_directory(tmp_path: Path) -> None:
-    assert complaint(tmp_path) == (
-        f"error[E400]: {tmp_path} holds no files: {TRAIN_IMAGES}[.gz] is missing\n"
-        f"  = help: a data directory holds {FILES}"
-    )
+    assert complaint(tmp_path) == f"error[E400]: {tmp_path} is an empty directory\n  = help: {UNDERSTOOD}"
 
 
 @pytest.mark.parametrize("name", [TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS])

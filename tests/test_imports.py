@@ -24,6 +24,7 @@ HEAVY = {
     "optuna": {"search"},
     "torch": {"network", "data", "training", "search"},
     "sqlalchemy": {"store"},
+    "PIL": {"data"},
 }
 """Packages that only some rooms may import."""
 
