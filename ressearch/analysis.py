@@ -23,7 +23,8 @@ class Analysis:
     skips: inputs of sums and concatenations beyond the first. nesting: how many residual sums enclose each other at
     most; 0 is a plain network, 1 a residual one, 2 and more residuals of residuals. spectrum: length of a path ->
     number of paths of this length. receptive_field: pixels along one side of the image that an element of the last
-    map can depend on, were the image without bounds. kinds: kind of block -> how many there are (see `block_kinds`).
+    map can depend on through windows, were the image without bounds (squeeze-and-excitation sees all of it). kinds:
+    kind of block -> how many there are (see `block_kinds`).
     """
 
     skips: int

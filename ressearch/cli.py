@@ -69,7 +69,7 @@ def cli() -> None:
 
 @cli.command()
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--data", "source", help="Data set by name (digits), or a directory of IDX files.")
+@click.option("--data", "source", help="Data set by name (digits), an .npz file, or a directory: IDX, CIFAR, images.")
 @click.option("--trials", type=click.IntRange(1), help="Trials of the study in total.")
 @click.option("--workers", type=click.IntRange(1), help="Trials that run at once.  [default: number of cores]")
 @click.option("--seed", type=click.IntRange(0, 10**9), help="Seed of the proposals and of every training.")

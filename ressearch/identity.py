@@ -82,8 +82,29 @@ class _Wired:
         if all(often[expressions[node]] == 1 for node in self.shared):
             return [expressions[-1], *sorted(expressions[node] for node in self.shared)]
         colours = {node: expressions[node] for node in self.shared}
-        unlike = len(set(colours.values())) == len(colours)
-        return self.certificate(colours) if unlike else self.smallest_certificate(colours)
+        if len(set(colours.values())) < len(colours):
+            colours = self._twins_numbered(self._refined(colours))
+        return self.smallest_certificate(colours)
+
+    def _twins_numbered(self, colours: _Colours) -> dict[int, bytes]:
+        """Colours that tell twins apart, which of them is which being all the same.
+
+        Twins are nodes of one colour that read the same and are read by the same, in places that commute: exchanging
+        two of them, with what is private to each, changes nothing.
+        """
+        readers: dict[int, list[bytes]] = {node: [] for node in self.shared}
+        for at, inputs in enumerate(self.inputs):
+            for place, source in enumerate(inputs):
+                if source in readers:
+                    readers[source].append(_number(at) + _number(0 if self.commutes[at] else place + 1))
+        alone = self.expressions({node: _number(node) for node in self.shared})
+        seen: Counter[bytes] = Counter()
+        found = {}
+        for node in self.shared:
+            twin = _hash([colours[node], alone[node], *sorted(readers[node])])
+            found[node] = _hash([colours[node], _number(seen[twin])])
+            seen[twin] += 1
+        return found
 
     def smallest_certificate(self, colours: _Colours) -> list[bytes]:
         colours = self._refined(colours)
@@ -91,19 +112,20 @@ class _Wired:
         if tied is None:
             return self.certificate(colours)
         found: list[list[bytes]] = []
-        tried: list[list[bytes]] = []
+        tried: list[tuple[list[bytes], int]] = []
         for node in tied:
-            first = self._first_certificate(_individualised(colours, node))
+            first = self._first_certificate(_individualised(colours, node), node)
             if first not in tried:
                 tried.append(first)
                 found.append(self.smallest_certificate(_individualised(colours, node)))
         return min(found)
 
-    def _first_certificate(self, colours: _Colours) -> list[bytes]:
+    def _first_certificate(self, colours: _Colours, node: int) -> tuple[list[bytes], int]:
+        """A certificate, and the number that the node has in it."""
         colours = self._refined(colours)
         while (tied := _first_tie(colours)) is not None:
             colours = self._refined(_individualised(colours, tied[0]))
-        return self.certificate(colours)
+        return self.certificate(colours), sum(colour < colours[node] for colour in colours.values())
 
     def certificate(self, colours: _Colours) -> list[bytes]:
         """The graph written down with its shared nodes numbered in the order of their (distinct) colours."""

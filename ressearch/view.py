@@ -167,9 +167,13 @@ def _history_table(history: Sequence[tuple[str, Trial]]) -> Table:
 def _remark(trial: Trial) -> str:
     if trial.error:
         return trial.error.strip().rsplit("\n", 1)[-1]
-    if trial.baseline:
-        return f"baseline {trial.baseline}"
-    return "known from the store" if trial.reused else ""
+    parameters = [
+        f"{path.removeprefix('parameters.')} {value:g}"
+        for path, value in trial.decisions.items()
+        if path.startswith("parameters.")
+    ]
+    told = [f"baseline {trial.baseline}"] if trial.baseline else ["known from the store"] if trial.reused else []
+    return ", ".join(told + parameters)
 
 
 def _table(*columns: str, left: Sequence[str]) -> Table:

@@ -10,7 +10,7 @@ import warnings
 import pytest
 
 from ressearch.errors import SpaceError
-from ressearch.ops import DropPath
+from ressearch.ops import Conv, DropPath, Norm
 from ressearch.search.propose import Proposer
 from ressearch.space import at_random
 from tests.test_space import space_of
@@ -161,3 +161,68 @@ stages: [{width: 8, block: {seq: [{op: {values: [conv3x3, conv5x5]}}, {use: bloc
 blocks: {block: {tie: stage, seq: [{seq: [{op: {values: [conv1x1, identity]}}]}]}}
 """)
     assert len(list(space.enumerate())) == space.size() == 4
+
+
+def test_levels_of_two_recursions_do_not_meet() -> None:
+    """`r` inside `a` and `r` inside `b` may take different branches, so they have different addresses."""
+    space = space_of("""
+stages: [{width: 8, block: {seq: [{use: a}, {use: b}]}}]
+blocks:
+  r: {tie: network, one_of: {ra: {use: a}, rb: {use: b}, leaf: {op: conv1x1}}}
+  a: {max_depth: 1, seq: [{op: conv3x3}, {use: r}]}
+  b: {max_depth: 1, seq: [{op: conv5x5}, {use: r}]}
+""")
+    assert len(list(space.enumerate())) == space.size() == 4
+
+
+@pytest.mark.parametrize(("shape", "strides"), [((3, 4, 64), (2, 2, 2)), ((1, 1, 64), (2, 2, 2)), ((1, 5, 10), (4,))])
+def test_images_need_not_be_square(shape: tuple[int, int, int], strides: tuple[int, ...]) -> None:
+    stages = ", ".join(f"{{width: {8 * 2**i}, stride: {s}, block: {{use: basic}}}}" for i, s in enumerate(strides))
+    space = space_of(f"stages: [{{width: 8, block: {{use: basic}}}}, {stages}]", shape)
+    height, width = shape[1], shape[2]
+    for stride in strides:
+        height, width = -(-height // stride), -(-width // stride)
+    assert space.networks["test"].architecture.shapes[-3][1:] == (height, width)
+
+
+@pytest.mark.parametrize(
+    "branches",
+    [
+        "{p: {op: conv3x3, order: post}, q: {op: conv3x3}}",
+        "{p: {op: se, reduction: 32}, q: {op: se, reduction: 64}}",
+        "{p: {op: conv1x1, width: {ratio: 0.25}}, q: {op: conv1x1, width: {ratio: 0.26}}}",
+    ],
+)
+def test_branches_that_differ_somewhere_are_not_remarked_upon(branches: str) -> None:
+    space = space_of(
+        "stages: [{width: 256, block: {residual: {order: pre}, body: [{one_of: %s}, {op: conv3x3}]}}]" % branches
+    )
+    assert space.remarks == []
+
+
+def test_the_scale_before_squeeze_and_excitation_is_the_one_that_starts_at_zero() -> None:
+    """No norm is added, and the activation stands behind the sum (Hu et al. 2018)."""
+    space = space_of(
+        "stages: [{width: 8, block: {residual: {gate: zero_gamma}, body: [{op: conv3x3}, {op: conv3x3}, {op: se}]}}]"
+    )
+    nodes = space.networks["test"].architecture.nodes
+    assert [node.name.split(".body.")[-1] for node in nodes if node.op == Norm(zero=True)] == ["1.norm"]
+    assert [node.name for node in nodes if node.name.endswith("1.act")] == []
+
+
+def test_a_kernel_of_one_is_no_window_through_a_variable() -> None:
+    space = space_of(
+        "vars: {k: 1}\nstages: [{width: 8, stride: 2, block: {seq: [{op: conv, kernel: {var: k}}, {op: conv3x3}]}}]"
+    )
+    convs = [node.op for node in space.decode_stored({}).architecture.nodes if isinstance(node.op, Conv)]
+    assert [(conv.kernel, conv.stride) for conv in convs] == [(1, 1), (3, 2)]
+
+
+def test_many_twins_in_many_cells_are_identified_at_once() -> None:
+    """Two equal nodes that are read by two others, in each of 54 cells: no search over which is which."""
+    cell = (
+        "{residual: {}, body: [{graph: {nodes: {a: {op: conv3x3}, b: {op: conv3x3}, c: {op: conv1x1}, d: {op: "
+        "maxpool3x3}}, edges: [[in, a], [in, b], [a, c], [b, c], [a, d], [b, d], [c, out], [d, out]]}}]}"
+    )
+    space = space_of(f"stages: [{{width: 8, depth: 54, block: {cell}}}]")
+    assert len(space.networks["test"].architecture.id) == 16

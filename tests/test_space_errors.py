@@ -266,6 +266,7 @@ BODIES = [
           |
         4 | stages: [{width: [8, 16], block: {use: basic}}]
           |                  ^
+          = help: a choice between them is {values: [..]}
         """,
     ),
     Case(

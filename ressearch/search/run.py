@@ -23,7 +23,7 @@ def run_study(
 ) -> Progress:
     """Begin the study `name`, or go on with it, until it has so many trials; how it ended.
 
-    source: data set by name, or a directory. watch: is called with the progress after each change.
+    source: data set by name, or its path. watch: is called with the progress after each change.
     Raises NothingFitsError, DataError, StoreError or StudyError before anything is trained, and Interrupted on SIGINT
     and SIGTERM.
     """

@@ -164,14 +164,19 @@ class Builder:
 
     def projected(self, x: Ref, target: Shape, order: str, name: str) -> Ref:
         """The value through a 1x1 convolution that gives it the target's shape."""
-        conv = made(Conv, target[0], 1, -(-self.shapes[x][1] // target[1]))
+        conv = made(Conv, target[0], 1, self.step(x, target))
         if order == "pre":
             return self.add(f"{name}.conv", conv, self.activated(x, name))
         return self.add(f"{name}.norm", Norm(), self.add(f"{name}.conv", conv, x))
 
+    def step(self, x: Ref, target: Shape) -> int:
+        """The stride from a value to a target's resolution; the larger counts, since a side of one pixel tells none."""
+        _, height, width = self.shapes[x]
+        return max(-(-height // target[1]), -(-width // target[2]))
+
     def padded(self, x: Ref, target: Shape, name: str) -> Ref:
         """The value subsampled and filled with zeros to the target's shape."""
-        return self.add(f"{name}.pad", Pad(target[0], -(-self.shapes[x][1] // target[1])), x)
+        return self.add(f"{name}.pad", Pad(target[0], self.step(x, target)), x)
 
     # Merges and gates
 
@@ -196,11 +201,20 @@ class Builder:
             start = GATE_START[kind] if start is None else float(start)
             gate = {"scalar": "scalar", "layer_scale": "channel", "fixed": "fixed"}[kind]
             return self.add(f"{name}.gate", Scale(gate, start), x)  # type: ignore[arg-type]
-        op = self.nodes[x].op
+        last = self.before_excitation(x)
+        op = self.nodes[last].op
         if not own or not isinstance(op, Norm | Conv):
             return self.add(f"{name}.gate", Norm(zero=True), x)
-        self.nodes[x] = self.nodes[x]._replace(op=replace(op, zero=True))
+        self.nodes[last] = self.nodes[last]._replace(op=replace(op, zero=True))
         return x
+
+    def before_excitation(self, x: Ref) -> Ref:
+        """The value that squeeze-and-excitation weighs, if nobody else reads it; where that is 0, so is the product."""
+        if not isinstance(self.nodes[x].op, Multiply):
+            return x
+        weighed = self.nodes[x].inputs[0]
+        readers = [type(node.op) for node in self.nodes[weighed + 1 :] if weighed in node.inputs]
+        return weighed if readers == [GlobalPool, Multiply] else x
 
     def dropped(self, rate: float, x: Ref, name: str) -> Ref:
         """The value under stochastic depth; the rate is that of the network's last such branch."""

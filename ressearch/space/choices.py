@@ -238,10 +238,18 @@ class BySuffix:
             if fitting and fitting[0] == default:
                 return fitting[0]
         if not keys:
-            raise DecisionError(f"leaves {choice.path} open", hint=f"choose one of: {choice.domain}")
+            misspelt = next((key for key in self.wanted if self._is_like(key, choice.path)), None)
+            hint = f"choose one of: {choice.domain}" + (f"; is {misspelt!r} misspelt?" if misspelt else "")
+            raise DecisionError(f"leaves {choice.path} open", hint=hint)
         key = max(keys, key=len)
         self._used.add(key)
         return self.wanted[key]
+
+    def _is_like(self, key: str, path: str) -> bool:
+        """Whether the key could be meant to be the end of a path, and is the end of no other."""
+        parts = path.split(".")
+        ends = [".".join(parts[start:]) for start in range(len(parts))]
+        return key not in self._used and bool(difflib.get_close_matches(key, ends, n=1, cutoff=0.75))
 
     def unused(self) -> dict[str, str | None]:
         """Keys that addressed no choice, each with the nearest address that exists."""

@@ -28,7 +28,6 @@ from ressearch.space.grammar import (
     Graph,
     OneOf,
     OpBlock,
-    Operation,
     Ratio,
     Repeat,
     Residual,
@@ -183,10 +182,19 @@ class _Decoder(Builder):
             carrier = self.carrier(block.items, context.stride_at)
             x = x if carrier is not None else self.subsampled(x, context.stride, context.name)
         last = len(block.items) - 1
+        if not context.closed:
+            last = self.last_unit(block.items)
         for i, item in enumerate(block.items):
             stride, closed = (context.stride if i == carrier else 1), (context.closed or i < last)
             x = self.block(item, x, context.at(str(i), stride=stride, closed=closed))
         return x
+
+    def last_unit(self, items: tuple[Block, ...]) -> int:
+        """The item of a body that ends without its activation: what squeeze-and-excitation follows, if that is last."""
+        last = len(items) - 1
+        while last and isinstance(items[last], OpBlock) and set(self.words(items[last])) <= {"se", "identity"}:
+            last -= 1
+        return last
 
     def carrier(self, items: tuple[Block, ...], stride_at: str) -> int | None:
         """The item that carries the stride of a sequence, if one can."""
@@ -197,12 +205,23 @@ class _Decoder(Builder):
     def is_spatial(self, block: Block) -> bool:
         if not isinstance(block, OpBlock):
             return True
-        op = self.grammar.vars[block.op.name] if isinstance(block.op, Var) else block.op
-        words = op.values if isinstance(op, Categorical) else (op,)
-        return any(self.has_window(OPERATIONS[str(word)], block) for word in words)
+        kernels = self.alternatives(block.kernel)
+        return any(
+            OPERATIONS[word].kind in WINDOWED and (OPERATIONS[word].kernel or kernels) not in (1, [1])
+            for word in self.words(block)
+        )
 
-    def has_window(self, operation: Operation, block: OpBlock) -> bool:
-        return operation.kind in WINDOWED and (operation.kernel or block.kernel) != 1
+    def words(self, block: Any) -> list[str]:
+        """The words that an operation may turn out to be."""
+        return [str(word) for word in self.alternatives(block.op)]
+
+    def alternatives(self, setting: Any) -> list[Any]:
+        """The values that a setting may take; of numbers between bounds these bounds."""
+        if isinstance(setting, Var):
+            setting = self.grammar.vars[setting.name]
+        if isinstance(setting, Categorical):
+            return list(setting.values)
+        return [setting.low, setting.high] if isinstance(setting, Integer | Real) else [setting]
 
     def residual(self, block: Residual, x: Ref, context: Context) -> Ref:
         shortcut = self.resolve(block.shortcut, context.path, "residual.shortcut")
@@ -234,8 +253,7 @@ class _Decoder(Builder):
     ) -> Ref:
         """What the body of a residual is merged with: the word's cheapest part, or a block."""
         if isinstance(shortcut, Block):
-            stride = -(-self.shapes[x][1] // target[1])
-            return self.block(shortcut, x, context.at("shortcut", width=target[0], stride=stride))
+            return self.block(shortcut, x, context.at("shortcut", width=target[0], stride=self.step(x, target)))
         beside = merge == "concat"  # then the widths may differ
         if shortcut == "identity" and not beside and target != self.contract(x, context):
             self.refuse_identity(block, x, target, context)

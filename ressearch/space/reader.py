@@ -126,7 +126,8 @@ def whole(low: int = 1, high: int = 10**9) -> Parse[int]:
         number = value.value if isinstance(value, Scalar) else None
         if type(number) is not int or number < low or number > high:
             bounds = f"from {low}" if high == 10**9 else f"from {low} to {high}"
-            reader.refuse("E005", path, value.place, f"expected a whole number {bounds}, got {kind_of(value)}")
+            hint = "a choice between them is {values: [..]}" if isinstance(value, Sequence) else None
+            reader.refuse("E005", path, value.place, f"expected a whole number {bounds}, got {kind_of(value)}", hint)
         return number
 
     return parse

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import fields, replace
-from itertools import combinations
+from itertools import combinations, product
 from typing import Any
 
 from ressearch.errors import Problem, SpaceError
@@ -16,6 +16,7 @@ from ressearch.space.grammar import (
     Grammar,
     OneOf,
     Ratio,
+    Residual,
     Seq,
     Stage,
     Use,
@@ -28,8 +29,9 @@ from ressearch.space.outline import Outline
 MOST_WAYS = 24
 """Branches with more ways to be decided are compared as they are written, not by what they build."""
 
-SITUATIONS = (Stage(16, Seq((), None), 1), Stage(32, Seq((), None), 2))  # type: ignore[arg-type]
-"""Where two branches are compared: on a map of width 16, keeping its shape and changing it."""
+SITUATIONS = tuple(product(((16, 1), (512, 2)), (None, ("post", "spatial"), ("pre", "first"))))
+"""Where two branches are compared: on a map of width 16, keeping its shape and changing it; alone, and as the body of a
+residual of either order."""
 
 
 def remarks(grammar: Grammar, own: frozenset[str]) -> list[Problem]:
@@ -57,14 +59,21 @@ def _pairs(grammar: Grammar, path: str, block: OneOf) -> Iterator[Problem]:
 def _built(grammar: Grammar, branch: Block) -> list[set[str]] | None:
     """The networks that a branch makes in each situation, or None where they are too many or cannot be built."""
     found = []
-    for situation in SITUATIONS:
-        stage = replace(situation, block=branch)
+    for (width, stride), residual in SITUATIONS:
+        stage = Stage(width, _within(branch, residual), stride)
         alone = replace(grammar, input_shape=(16, 32, 32), stem=Seq((), branch.place), stages=(stage,), head=None)
         with suppress(SpaceError):
             outline = Outline(alone)
             if not outline.continuous and outline.resolved.size <= MOST_WAYS:
                 found.append(_ids(alone))
     return found if len(found) == len(SITUATIONS) else None
+
+
+def _within(branch: Block, residual: tuple[str, str] | None) -> Block:
+    if residual is None:
+        return branch
+    order, stride_at = residual
+    return Residual(Seq((branch,), branch.place), branch.place, "none", order=order, stride_at=stride_at)
 
 
 def _ids(grammar: Grammar) -> set[str]:
@@ -76,8 +85,12 @@ def _ids(grammar: Grammar) -> set[str]:
 
 
 def _unused(grammar: Grammar, own: frozenset[str]) -> Iterator[Problem]:
-    blocks = [block for _, root in roots(grammar) for block in blocks_in(root)]
-    used = {block.rule for block in blocks if isinstance(block, Use)}
+    blocks = [block for path, root in roots(grammar) if not path.startswith("blocks.") for block in blocks_in(root)]
+    used: set[str] = set()
+    for block in blocks:  # which grows by what is used
+        if isinstance(block, Use) and block.rule not in used:
+            used.add(block.rule)
+            blocks += blocks_in(grammar.rules[block.rule].block)
     for name in sorted(own - used):
         yield Problem("W002", f"blocks.{name}", f"no block uses {name!r}", grammar.rules[name].place, "leave it out")
     stages: tuple[Any, ...] = grammar.stages if isinstance(grammar.stages, tuple) else (grammar.stages,)

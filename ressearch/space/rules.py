@@ -54,7 +54,7 @@ class Recursion:
         self._rules = rules
         self._fits: dict[tuple[int, frozenset[tuple[str, int]]], bool] = {}
         self._branches: dict[tuple[int, frozenset[tuple[str, int]]], Categorical] = {}
-        self._within: dict[str, set[str]] = {}
+        self._within: dict[str, list[str]] = {}
 
     def fits(self, block: Block, depths: Depths) -> bool:
         """Whether some way to complete the block keeps every rule within its max_depth."""
@@ -86,9 +86,12 @@ class Recursion:
         if not depths:
             return ""
         if rule.name not in self._within:
-            self._within[rule.name] = self._used_by(rule.name)
+            used = self._used_by(rule.name)
+            self._within[rule.name] = sorted(name for name in used if self._rules[name].max_depth is not None)
         within = self._within[rule.name]
-        return "".join(f"@{depth}" for name, depth in sorted(depths.items()) if name in within)
+        if len(within) == 1:
+            return f"@{depths[within[0]]}" if within[0] in depths else ""
+        return "".join(f"@{name}{depths[name]}" for name in within if name in depths)
 
     def _completes(self, block: Block, depths: Depths) -> bool:
         if isinstance(block, Use):

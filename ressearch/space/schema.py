@@ -190,6 +190,9 @@ def _limits(reader: Reader, value: Value, path: str) -> dict[str, Limit]:
 
 
 def _limit(reader: Reader, value: Value, path: str) -> Limit:
+    if isinstance(value, Scalar):
+        hint = f"write {{max: {value.value}}}"
+        reader.refuse("E005", path, value.place, f"expected a mapping, got {kind_of(value)}", hint)
     bounds = reader.fields(value, path, ["min", "max"])
     low = reader.optional(bounds, "min", path, _quantity, None)
     high = reader.optional(bounds, "max", path, _quantity, None)
