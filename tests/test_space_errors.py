@@ -336,6 +336,7 @@ BODIES = [
           |
         4 | stages: [{width: 8, block: {op: conv3x3, act: swish}}]
           |                                               ^
+          = help: did you mean 'silu'?
         """,
     ),
     Case(

@@ -116,6 +116,7 @@ CASES = [
           |
         4 | stages: [{width: 8, block: {op: conv3x3, act: swish}}]
           |                                               ^
+          = help: did you mean 'silu'?
         """,
     ),
     Case(
@@ -195,6 +196,7 @@ CASES = [
           |
         4 | stages: [{width: 8, block: {residual: {gate: rezero}, body: [{op: conv3x3}]}}]
           |                                              ^
+          = help: did you mean 'scalar'?
         """,
     ),
     Case(

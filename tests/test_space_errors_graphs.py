@@ -388,6 +388,7 @@ CASES = [
            |
         10 |       merge: sum
            |              ^
+           = help: did you mean 'add'?
         """,
     ),
 ]

@@ -65,7 +65,7 @@ CASES = [
           |
         5 | parameters: {learning_rate: {value: 0.1}}
           |              ^
-          = help: parameters are: batch_size, lr, momentum, weight_decay, label_smoothing, warmup
+          = help: did you mean 'lr'?
         """,
     ),
     Case(

@@ -10,7 +10,7 @@ from dataclasses import fields
 from typing import Any
 
 from ressearch.space.choices import Categorical, Integer, Real, members, nearest
-from ressearch.space.reader import Invalid, Reader, in_steps, kind_of, number, string
+from ressearch.space.reader import FOREIGN, Invalid, Reader, in_steps, kind_of, number, string
 from ressearch.space.source import Mapping, Scalar, Sequence, Value, plain
 from ressearch.trial import Fidelity, Recipe
 
@@ -44,7 +44,7 @@ def parameters(reader: Reader, value: Value, path: str) -> dict[str, Any]:
 
 
 def _unknown(reader: Reader, mapping: Mapping, name: str, known: list[str], path: str) -> None:
-    match = nearest(name, known)
+    match = FOREIGN.get(name) if FOREIGN.get(name) in known else nearest(name, known)
     hint = f"did you mean {match!r}?" if match else f"parameters are: {', '.join(known)}"
     if name in {f.name for f in fields(Fidelity)}:
         hint = f"{name!r} says how cheaply a network is measured; write it under train:"

@@ -17,8 +17,16 @@ Parse = Callable[["Reader", Value, str], T]
 FOREIGN = {
     "choices": "values", "choice": "values", "categories": "values", "options": "values", "_value": "values",
     "low": "min", "lower": "min", "lb": "min", "high": "max", "upper": "max", "ub": "max", "q": "step",
+    "learning_rate": "lr", "max_lr": "lr", "wd": "weight_decay", "bs": "batch_size", "se_ratio": "reduction",
+    "kernel_size": "kernel", "channels": "width", "num_classes": "classes",
 }  # fmt: skip
-"""Words of Optuna, NNI, Ray Tune and NePS, and ours for each."""
+"""Keys of Optuna, NNI, Ray Tune, NePS, timm and torch, and ours for each."""
+
+SYNONYMS = {
+    "rezero": "scalar", "skipinit": "scalar", "layerscale": "layer_scale", "zero_init": "zero_gamma", "swish": "silu",
+    "skip": "identity", "sum": "add", "cat": "concat", "preact": "pre", "preactivation": "pre", "conv2d": "conv",
+}  # fmt: skip
+"""What others call the words of our values."""
 
 
 class Invalid(Exception):  # noqa: N818  # control flow inside the reader, never seen outside of it
@@ -172,7 +180,8 @@ def word(known: Any, code: str, noun: str) -> Parse[str]:
     def parse(reader: Reader, value: Value, path: str) -> str:
         found = value.value if isinstance(value, Scalar) else None
         if found not in words:
-            match = nearest(str(found), words)
+            other = SYNONYMS.get(str(found).lower())
+            match = other if other in words else nearest(str(found), words)
             hint = f"did you mean {match!r}?" if match else None
             message = f"{kind_of(value)} is not {noun}; use one of {', '.join(words)}"
             reader.refuse(code, path, value.place, message, hint)
