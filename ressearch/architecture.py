@@ -47,6 +47,14 @@ class Architecture:
         _check_alive(self.nodes)
         _ = self.shapes
 
+    @classmethod
+    def typed(cls, nodes: tuple[Node, ...], shapes: Sequence[Shape]) -> Architecture:
+        """The architecture of nodes whose shapes are known: `output_shape` typed each when it was added."""
+        architecture = object.__new__(cls)
+        architecture.__dict__.update(nodes=nodes, shapes=tuple(shapes))
+        architecture.__post_init__()
+        return architecture
+
     @cached_property
     def shapes(self) -> tuple[Shape, ...]:
         """The output shape of each node, without the batch dimension."""

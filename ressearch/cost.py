@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import accumulate
 from math import prod
 from typing import Any
 
@@ -61,13 +60,8 @@ class Cost:
 def cost_of(architecture: Architecture) -> Cost:
     """The cost of an architecture; exact integers."""
     macs, params, activations = map(sum, zip(*_per_node(architecture), strict=True))
-    return Cost(
-        macs=macs,
-        params=params,
-        activations=activations,
-        peak=_peak(architecture),
-        depth=_depth(architecture),
-    )
+    depth, peak = _depth_and_peak(architecture)
+    return Cost(macs=macs, params=params, activations=activations, peak=peak, depth=depth)
 
 
 def macs_of(architecture: Architecture) -> tuple[int, ...]:
@@ -121,24 +115,23 @@ COST_RULES: dict[type[Op], Callable[[Any, Shape, Shape], tuple[int, int, int]]] 
 """Per op: (MACs, parameters, activations) from its settings, the shape of its first input and its output shape."""
 
 
-def _depth(architecture: Architecture) -> int:
+def _depth_and_peak(architecture: Architecture) -> tuple[int, int]:
+    """Layers on the longest path, and the most elements held at once."""
+    sizes = [prod(shape) for shape in architecture.shapes]
+    last_use = {source: at for at, node in enumerate(architecture.nodes) for source in node.inputs}
     depths: list[int] = []
-    for node in architecture.nodes:
-        below = 0
-        for source in node.inputs:
-            below = max(below, depths[source])
-        depths.append(below + (type(node.op) in _LAYERS))
-    return depths[-1]
+    held = peak = 0
+    for at, (_, op, inputs) in enumerate(architecture.nodes):
+        held += sizes[at]
+        peak = held if held > peak else peak
+        depth = 0
+        for source in inputs:
+            depth = depths[source] if depths[source] > depth else depth
+            if last_use[source] == at:
+                held -= sizes[source]
+                last_use[source] = -1  # a node may read one value twice
+        depths.append(depth + (type(op) in _LAYERS))
+    return depths[-1], peak
 
 
 _LAYERS = frozenset((Conv, Linear))
-
-
-def _peak(architecture: Architecture) -> int:
-    sizes = [prod(shape) for shape in architecture.shapes]
-    last_use = {source: at for at, node in enumerate(architecture.nodes) for source in node.inputs}
-    freed = [0] * len(sizes)
-    for source, at in last_use.items():
-        freed[at] += sizes[source]
-    held = list(accumulate(size - before for size, before in zip(sizes, [0, *freed], strict=False)))
-    return max(held)

@@ -96,6 +96,12 @@ class Context(NamedTuple):
             self.depths if depths is None else depths,
         )
 
+    def item(self, number: int, stride: int, closed: bool) -> Context:
+        """The context of one block of several in a row."""
+        name = f"{self.name}.{number}"
+        path = name if self.path is self.name else f"{self.path}.{number}"
+        return Context(name, path, self.width, stride, self.stage, self.order, self.stride_at, closed, self.depths)
+
 
 class Builder:
     """Nodes under construction; `place` is where the file begins, for messages."""
@@ -124,7 +130,8 @@ class Builder:
             node = self.nodes[at]
             share = number / len(self.drop_paths)  # linear decay (Huang et al. 2016): early branches drop less
             self.nodes[at] = node._replace(op=DropPath(node.op.rate * share))  # type: ignore[attr-defined]
-        return Architecture(alive(self.nodes, output))
+        nodes = alive(self.nodes, output)
+        return Architecture.typed(nodes, self.shapes) if len(nodes) == len(self.nodes) else Architecture(nodes)
 
     # Units: convolutions with one norm and one activation
 

@@ -139,7 +139,7 @@ class _Decoder(Builder):
     def copies(self, block: Block, count: int, x: Ref, context: Context) -> Ref:
         for i in range(count):
             stride, closed = (1 if i else context.stride), (context.closed or i < count - 1)
-            x = self.block(block, x, context.at(str(i), stride=stride, closed=closed))
+            x = self.block(block, x, context.item(i, stride, closed))
         return x
 
     # Blocks
@@ -186,7 +186,7 @@ class _Decoder(Builder):
             last = self.last_unit(block.items)
         for i, item in enumerate(block.items):
             stride, closed = (context.stride if i == carrier else 1), (context.closed or i < last)
-            x = self.block(item, x, context.at(str(i), stride=stride, closed=closed))
+            x = self.block(item, x, context.item(i, stride, closed))
         return x
 
     def last_unit(self, items: tuple[Block, ...]) -> int:
@@ -230,7 +230,10 @@ class _Decoder(Builder):
         act = self.resolve(block.act, context.path, "residual.act")
         y = self.seq(block.body, x, context.at("body", order=order, stride_at=stride_at, closed=False))
         if shortcut != "none":
-            y = self.joined(block, shortcut, x, y, context._replace(order=order, closed=False))
+            open_here = order == context.order and not context.closed
+            y = self.joined(
+                block, shortcut, x, y, context if open_here else context._replace(order=order, closed=False)
+            )
         return y if order == "pre" or not context.closed else self.behind(act, y, context.name)
 
     def joined(self, block: Residual, shortcut: str | Block, x: Ref, y: Ref, context: Context) -> Ref:
