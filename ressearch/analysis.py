@@ -24,7 +24,7 @@ class Analysis:
     most; 0 is a plain network, 1 a residual one, 2 and more residuals of residuals. spectrum: length of a path ->
     number of paths of this length. receptive_field: pixels along one side of the image that an element of the last
     map can depend on through windows, were the image without bounds (squeeze-and-excitation sees all of it). kinds:
-    kind of block -> how many there are (see `block_kinds`).
+    kind of block -> how many there are (told from the wiring alone, most frequent first).
     """
 
     skips: int
@@ -46,19 +46,19 @@ class Analysis:
 
 def analyse(architecture: Architecture) -> Analysis:
     """The facts of an architecture's wiring."""
+    begins = _immediate_dominators([node.inputs for node in architecture.nodes])
     merges = [node for node in architecture.nodes if isinstance(node.op, Add | Concat)]
     return Analysis(
         skips=sum(len(node.inputs) - 1 for node in merges),
-        nesting=_nesting(architecture),
+        nesting=_nesting(architecture, begins),
         spectrum=MappingProxyType(dict(sorted(_spectrum(architecture).items()))),
         receptive_field=_receptive_field(architecture),
-        kinds=MappingProxyType(block_kinds(architecture)),
+        kinds=MappingProxyType(_block_kinds(architecture, begins)),
     )
 
 
 def _spectrum(architecture: Architecture) -> Counter[int]:
     """Per node, how many paths of each length lead to it; kept until the last reader has had it."""
-    last_use = {source: at for at, node in enumerate(architecture.nodes) for source in node.inputs}
     arriving: dict[int, Counter[int]] = {}
     for at, node in enumerate(architecture.nodes):
         step = isinstance(node.op, Conv | Linear)
@@ -68,37 +68,33 @@ def _spectrum(architecture: Architecture) -> Counter[int]:
                 found[length + step] += count
         arriving[at] = found
         for source in set(node.inputs):
-            if last_use[source] == at:
+            if architecture.last_use[source] == at:
                 del arriving[source]
     return arriving[len(architecture) - 1]
 
 
-def _nesting(architecture: Architecture) -> int:
+def _nesting(architecture: Architecture, begins: Sequence[int]) -> int:
     """The longest chain of sums that enclose each other.
 
-    A sum's region begins at its immediate dominator, where the ways part that meet in it. A sum encloses another if it
-    is on every way from the other to the output, and its own region began before the other was reached.
+    A sum's region begins at its immediate dominator (`begins`), where the ways part that meet in it. A sum encloses
+    another if it is on every way from the other to the output, and its own region began before the other was reached.
     """
-    inputs = [node.inputs for node in architecture.nodes]
-    begins = _immediate_dominators(inputs)
-    after = _immediate_postdominators(inputs)
+    after = _immediate_postdominators([node.inputs for node in architecture.nodes])
     levels: dict[int, int] = {}
-    for at in reversed(range(len(inputs))):
+    for at in reversed(range(len(architecture))):
         if isinstance(architecture.nodes[at].op, Add):
             around = [levels[m] for m in _chain(after, at) if m in levels and begins[m] < at]
             levels[at] = 1 + max(around, default=0)
     return max(levels.values(), default=0)
 
 
-def block_kinds(architecture: Architecture) -> dict[str, int]:
-    """How many blocks there are of each kind, told from the wiring alone, most frequent first.
+def _block_kinds(architecture: Architecture, begins: Sequence[int]) -> dict[str, int]:
+    """How many blocks there are of each kind.
 
     A sum with a sum inside is `nested`. Any other is `basic` if its longest way has two or more convolutions of one
     kernel size, `bottleneck` if a 1x1 convolution stands at both ends of it, else `residual`. Concatenations that begin
     at one value are one `dense` block.
     """
-    inputs = [node.inputs for node in architecture.nodes]
-    begins = _immediate_dominators(inputs)
     sums = [at for at, node in enumerate(architecture.nodes) if isinstance(node.op, Add)]
     dense = {begins[at] for at, node in enumerate(architecture.nodes) if isinstance(node.op, Concat)}
     found = Counter("dense" for _ in dense)

@@ -67,6 +67,11 @@ class Architecture:
         return tuple(shapes)
 
     @cached_property
+    def last_use(self) -> Mapping[int, int]:
+        """Position of a node -> position of the last node that reads it; the output is not in it."""
+        return {source: at for at, node in enumerate(self.nodes) for source in node.inputs}
+
+    @cached_property
     def id(self) -> str:
         """Canonical identity, 16 hexadecimal digits; see `ressearch.identity`. Names do not enter it."""
         return identity.digest([(_word_of(n.op), type(n.op) is Add, n.inputs) for n in self.nodes])

@@ -118,7 +118,7 @@ COST_RULES: dict[type[Op], Callable[[Any, Shape, Shape], tuple[int, int, int]]] 
 def _depth_and_peak(architecture: Architecture) -> tuple[int, int]:
     """Layers on the longest path, and the most elements held at once."""
     sizes = [prod(shape) for shape in architecture.shapes]
-    last_use = {source: at for at, node in enumerate(architecture.nodes) for source in node.inputs}
+    last_use = dict(architecture.last_use)
     depths: list[int] = []
     held = peak = 0
     for at, (_, op, inputs) in enumerate(architecture.nodes):

@@ -45,13 +45,12 @@ class Network(nn.Module):
         super().__init__()
         self.architecture = architecture
         self._steps: list[tuple[Callable[..., Tensor], tuple[int, ...], tuple[int, ...]]] = []
-        last_use = {source: at for at, node in enumerate(architecture.nodes) for source in node.inputs}
         for position, node in enumerate(architecture.nodes[1:], start=1):
             shapes = [architecture.shapes[source] for source in node.inputs]
             layer = LAYERS[type(node.op)](node.op, shapes)
             if isinstance(layer, nn.Module):
                 _attach(self, node.name, layer)
-            dead = tuple(source for source in set(node.inputs) if last_use[source] == position)
+            dead = tuple(source for source in set(node.inputs) if architecture.last_use[source] == position)
             self._steps.append((layer, node.inputs, dead))
 
     def forward(self, images: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -46,3 +47,14 @@ demo_space = SearchSpace.load(DEMO)
 @pytest.fixture(scope="session")
 def demo() -> SearchSpace:
     return demo_space
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Torch on one thread: bit for bit the same each time."""
+    import torch  # not at the top: most tests here need none
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)

@@ -18,6 +18,7 @@ from ressearch.ops import Activation, Add, Concat, Conv, Norm, Pad, Pool, Shape
 from ressearch.space import Candidate, Categorical, Choice, Choose, SearchSpace, at_random
 from ressearch.space.grammar import OPERATIONS
 from tests.conftest import candidates, demo_space
+from tests.test_language import CIFAR_RESNETS, RESIDUAL_OF_RESIDUALS
 
 
 def space_of(text: str, shape: tuple[int, ...] = (3, 8, 8), classes: int = 10) -> SearchSpace:
@@ -732,26 +733,7 @@ def test_resnet_50_and_where_it_carries_its_stride() -> None:
 
 
 def test_the_first_example_and_its_baselines() -> None:
-    space = space_of(
-        """
-        stem: {op: conv3x3, width: 16}
-        vars: {n: {min: 2, max: 18}}
-        stages:
-          - {width: 16, stride: 1, depth: {var: n}, block: {use: basic}}
-          - {width: 32, stride: 2, depth: {var: n}, block: {use: basic}}
-          - {width: 64, stride: 2, depth: {var: n}, block: {use: basic}}
-        blocks:
-          basic:
-            tie: network
-            residual: {shortcut: {values: [pad, projection]}, order: {values: [post, pre]}}
-            body: [{op: conv3x3}, {op: conv3x3}]
-        baselines:
-          resnet20: {vars.n: 3, shortcut: pad, order: post}
-          resnet56: {vars.n: 9, shortcut: pad, order: post}
-        limits: {macs: {max: 150M}}
-        """,
-        (3, 32, 32),
-    )
+    space = SearchSpace.parse(CIFAR_RESNETS)
     macs = {name: candidate.cost.macs for name, candidate in space.baselines.items()}
     assert macs == {"resnet20": 40_551_040, "resnet56": 125_485_696}
     drawn = space.sample(random.Random(0))
@@ -759,19 +741,7 @@ def test_the_first_example_and_its_baselines() -> None:
     assert drawn.cost.macs <= 150_000_000
 
 
-NESTED_SPACE = space_of(
-    """
-    stem: {op: conv3x3, width: 16}
-    stages: {repeat: 3, width: {start: 16, factor: 2}, block: {use: group}}
-    blocks:
-      unit: {residual: {shortcut: identity, order: pre}, body: [{op: conv3x3}, {op: conv3x3}]}
-      group:
-        max_depth: 3
-        residual: {shortcut: {values: [identity, projection, none]}}
-        body: [{repeat: {min: 2, max: 4}, block: {one_of: {unit: {use: unit}, group: {use: group}}}}]
-    """,
-    (3, 32, 32),
-)
+NESTED_SPACE = SearchSpace.parse(RESIDUAL_OF_RESIDUALS)
 
 
 @settings(max_examples=40)

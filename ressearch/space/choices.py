@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from math import exp, isclose, log
@@ -177,12 +177,19 @@ def as_stored_or(decisions: Decisions, otherwise: Choose) -> Choose:
     return choose
 
 
-class InOrder:
-    """A chooser that goes through all combinations of decisions, the last decision fastest, one `decode` after another.
+def in_order() -> Iterator[Choose]:
+    """A chooser for each combination of decisions, the last decision fastest; each is for one `decode`.
 
-    `advance` moves to the next combination and says whether there is one. Choices whose path begins with
-    `parameters.` are no part of a network and take their first value.
+    Choices whose path begins with `parameters.` are no part of a network and take their first value.
     """
+    choose = _Odometer()
+    yield choose
+    while choose.advance():
+        yield choose
+
+
+class _Odometer:
+    """A chooser with a digit for each choice that it met."""
 
     def __init__(self) -> None:
         self._digits: list[int] = []

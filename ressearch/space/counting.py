@@ -108,7 +108,7 @@ class Decided(Ways):
 
 
 class Shared(Ways):
-    """What is decided once, wherever it stands; drawn by `Counting`."""
+    """What is decided once, wherever it stands; drawn by `Resolved`."""
 
     def __init__(self, symbol: Symbol) -> None:
         self.symbol = symbol

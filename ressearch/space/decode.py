@@ -37,6 +37,7 @@ from ressearch.space.grammar import (
     Use,
     Var,
     Width,
+    meant,
 )
 from ressearch.space.rules import Recursion
 from ressearch.trial import Recipe
@@ -217,8 +218,7 @@ class _Decoder(Builder):
 
     def alternatives(self, setting: Any) -> list[Any]:
         """The values that a setting may take; of numbers between bounds these bounds."""
-        if isinstance(setting, Var):
-            setting = self.grammar.vars[setting.name]
+        setting = meant(setting, self.grammar.vars)
         if isinstance(setting, Categorical):
             return list(setting.values)
         return [setting.low, setting.high] if isinstance(setting, Integer | Real) else [setting]

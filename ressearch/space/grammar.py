@@ -296,6 +296,11 @@ class Grammar:
     search: Mapping[str, Any] = field(default_factory=dict)
 
 
+def meant(setting: Any, variables: Mapping[str, Setting[Any]]) -> Any:
+    """The setting that a variable stands for; any other as it is."""
+    return variables[setting.name] if isinstance(setting, Var) else setting
+
+
 def circle(edges: Iterable[tuple[str, str]]) -> list[str]:
     """A cycle of the directed graph with these edges; empty if there is none."""
     try:

@@ -50,6 +50,7 @@ from ressearch.space.grammar import (
     Var,
     Width,
     branching_variables,
+    meant,
 )
 from ressearch.space.rules import Depths, Recursion
 
@@ -147,8 +148,7 @@ class Outline:
         return self._ask(setting, step, lambda value: chain[value])
 
     def _most(self, setting: Any) -> int:
-        if isinstance(setting, Var):
-            setting = self.grammar.vars[setting.name]
+        setting = meant(setting, self.grammar.vars)
         most = int(max(members(setting)) if isinstance(setting, Domain) else setting)
         if most > MAX_NODES:
             message = f"{most:,} copies of a block"

@@ -10,7 +10,7 @@ from dataclasses import fields
 from typing import Any
 
 from ressearch.space.choices import Categorical, Integer, Real, members, nearest
-from ressearch.space.reader import FOREIGN, Invalid, Reader, in_steps, kind_of, number, string
+from ressearch.space.reader import FOREIGN, Invalid, Reader, different, in_steps, kind_of, number, string
 from ressearch.space.source import Mapping, Scalar, Sequence, Value, plain
 from ressearch.trial import Fidelity, Recipe
 
@@ -112,10 +112,7 @@ def _categorical(reader: Reader, mapping: Mapping, path: str) -> Categorical:
         raise Invalid
     items = reader.sequence(mapping.entries["values"], f"{path}.values").items
     found = [number(reader, item, f"{path}.values.{i}") for i, item in enumerate(items)]
-    for i, item in enumerate(items):
-        if found[i] in found[:i]:
-            reader.report("E007", f"{path}.values.{i}", item.place, f"{found[i]!r} stands here twice")
-    return Categorical(tuple(found))
+    return different(reader, items, found, f"{path}.values")
 
 
 def _bounds(reader: Reader, mapping: Mapping, path: str) -> tuple[float, float]:

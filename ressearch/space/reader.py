@@ -220,9 +220,14 @@ def _categorical(reader: Reader, value: Mapping, path: str, literal: Parse[Any])
     entries = reader.fields(value, path, ["values"]).entries
     items = reader.sequence(entries["values"], f"{path}.values").items
     found = [reader.attempt(literal, item, f"{path}.values.{i}") for i, item in enumerate(items)]
+    return different(reader, items, found, f"{path}.values")
+
+
+def different(reader: Reader, items: tuple[Value, ...], found: list[Any], path: str) -> Categorical:
+    """The values that could be read; one that stands there twice is reported."""
     for i, item in enumerate(items):
         if found[i] is not None and found[i] in found[:i]:
-            reader.report("E007", f"{path}.values.{i}", item.place, f"{found[i]!r} stands here twice")
+            reader.report("E007", f"{path}.{i}", item.place, f"{found[i]!r} stands here twice")
     return Categorical(tuple(option for option in found if option is not None))
 
 

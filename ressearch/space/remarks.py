@@ -9,7 +9,7 @@ from itertools import combinations, product
 from typing import Any
 
 from ressearch.errors import Problem, SpaceError
-from ressearch.space.choices import InOrder
+from ressearch.space.choices import in_order
 from ressearch.space.decode import decode
 from ressearch.space.grammar import (
     Block,
@@ -77,11 +77,7 @@ def _within(branch: Block, residual: tuple[str, str] | None) -> Block:
 
 
 def _ids(grammar: Grammar) -> set[str]:
-    choose, more, found = InOrder(), True, set()
-    while more:
-        found.add(decode(grammar, choose)[0].id)
-        more = choose.advance()
-    return found
+    return {decode(grammar, choose)[0].id for choose in in_order()}
 
 
 def _unused(grammar: Grammar, own: frozenset[str]) -> Iterator[Problem]:

@@ -20,10 +20,10 @@ from ressearch.space.choices import (
     Choice,
     Choose,
     Decisions,
-    InOrder,
     as_stored,
     as_stored_or,
     at_random,
+    in_order,
     near,
 )
 from ressearch.space.decode import decode
@@ -150,12 +150,9 @@ class SearchSpace:
         """Every way to decide a network once; the ill-typed ones are left out, those beyond the limits are not."""
         if self._outline.continuous:
             raise NothingFitsError(f"{self.name!r} cannot be enumerated: it leaves a real number to be chosen")
-        choose = InOrder()
-        more = True
-        while more:
+        for choose in in_order():
             with suppress(SpaceError):
                 yield self.decode(choose)
-            more = choose.advance()
 
     def draw(self, generator: random.Random) -> Candidate:
         """A candidate with each decision drawn evenly, whether it is within the limits or not.

@@ -159,8 +159,7 @@ def _domain(domain: Domain) -> Data:
         case Categorical(values):
             return {"values": list(values)}
         case Integer(low, high, step, log):
-            # A step beyond the range leaves one value, which no `max` may equal.
-            return {"min": low, "max": max(high, low + 1), **_unless(step=(step, 1), log=(log, False))}
+            return {"min": low, "max": high, **_unless(step=(step, 1), log=(log, False))}
         case Real(low, high, log, step):
             return {"min": low, "max": high, **_unless(step=(step, None), log=(log, False))}
 
