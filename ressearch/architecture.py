@@ -49,10 +49,13 @@ class Architecture:
 
     @classmethod
     def typed(cls, nodes: tuple[Node, ...], shapes: Sequence[Shape]) -> Architecture:
-        """The architecture of nodes whose shapes are known: `output_shape` typed each when it was added."""
+        """The architecture of nodes as `alive` gives them, each typed by `output_shape` when it was added to the rest.
+
+        What that settles is not checked again: order, shapes, and that every node reaches the output.
+        """
+        _check_names(nodes)
         architecture = object.__new__(cls)
         architecture.__dict__.update(nodes=nodes, shapes=tuple(shapes))
-        architecture.__post_init__()
         return architecture
 
     @cached_property
@@ -132,12 +135,13 @@ def _word_of(op: Op) -> bytes:
 
 def alive(nodes: Sequence[Node], output: int) -> tuple[Node, ...]:
     """The nodes that reach `output`, renumbered, with `output` last: what `Architecture` accepts."""
+    nodes = tuple(nodes[: output + 1])
+    if len({source for node in nodes for source in node.inputs}) == output:
+        return nodes  # all but the output are read: whoever follows the readers ends there
     reached = {output}
     for position in reversed(range(output + 1)):
         if position in reached:
             reached.update(nodes[position].inputs)
-    if len(reached) == output + 1:
-        return tuple(nodes[: output + 1])
     kept = sorted(reached)
     renumbered = {old: new for new, old in enumerate(kept)}
     return tuple(
@@ -147,6 +151,8 @@ def alive(nodes: Sequence[Node], output: int) -> tuple[Node, ...]:
 
 def _check_names(nodes: Sequence[Node]) -> None:
     seen: set[str] = set()
+    if len({node.name for node in nodes if node.name}) == len(nodes):
+        return
     for node in nodes:
         if not node.name or node.name in seen:
             raise ArchitectureError(f"node name {node.name!r} is {'used twice' if node.name else 'empty'}")

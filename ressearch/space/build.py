@@ -197,13 +197,11 @@ class Builder:
         return self.add(f"{name}.mean", Scale("fixed", 1 / len(values)), total) if kind == "mean" else total
 
     def gated(self, kind: str, start: float | None, x: Ref, own: bool, name: str) -> Ref:
-        """The value behind a gate that starts at (nearly) nothing; `own`: nobody else reads the value.
+        """The value behind a gate that starts at (nearly) nothing (not `none`); `own`: nobody else reads the value.
 
         `zero_gamma` is the scale of the last norm; where a branch ends in a convolution (pre order) it is that one's
         weights, and where it ends in neither a norm is put behind it.
         """
-        if kind == "none":
-            return x
         if kind != "zero_gamma":
             start = GATE_START[kind] if start is None else float(start)
             gate = {"scalar": "scalar", "layer_scale": "channel", "fixed": "fixed"}[kind]

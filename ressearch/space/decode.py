@@ -218,6 +218,8 @@ class _Decoder(Builder):
 
     def alternatives(self, setting: Any) -> list[Any]:
         """The values that a setting may take; of numbers between bounds these bounds."""
+        if setting.__class__ not in _OPEN:
+            return [setting]
         setting = meant(setting, self.grammar.vars)
         if isinstance(setting, Categorical):
             return list(setting.values)
@@ -230,33 +232,37 @@ class _Decoder(Builder):
         act = self.resolve(block.act, context.path, "residual.act")
         y = self.seq(block.body, x, context.at("body", order=order, stride_at=stride_at, closed=False))
         if shortcut != "none":
-            open_here = order == context.order and not context.closed
-            y = self.joined(
-                block, shortcut, x, y, context if open_here else context._replace(order=order, closed=False)
-            )
+            y = self.joined(block, shortcut, order, x, y, context)
         return y if order == "pre" or not context.closed else self.behind(act, y, context.name)
 
-    def joined(self, block: Residual, shortcut: str | Block, x: Ref, y: Ref, context: Context) -> Ref:
-        """Body and shortcut as one value."""
-        name = context.name
+    def joined(self, block: Residual, shortcut: str | Block, order: str, x: Ref, y: Ref, context: Context) -> Ref:
+        """Body and shortcut as one value; what stands on the shortcut has the body's order."""
         merge = self.resolve(block.merge, context.path, "residual.merge")
+        y = self.branch(block, x, y, context)
+        z = self.shortcut(block, shortcut, order, merge, x, self.shapes[y], context)
+        y = self.merged(merge, [y, z], context.name)
+        if merge != "concat" or not block.transition:
+            return y
+        return self.fitted(y, context.at("transition", order=order, closed=False))
+
+    def branch(self, block: Residual, x: Ref, y: Ref, context: Context) -> Ref:
+        """The end of a body that began at `x`, behind its gate and under stochastic depth."""
         gate = self.resolve(block.gate, context.path, "residual.gate")
-        start = (
-            None
-            if gate in ("none", "zero_gamma")
-            else self.resolve(block.gate_init, context.path, "residual.gate_init")
-        )
-        y = self.gated(gate, start, y, own=y != x and y == len(self.nodes) - 1, name=name)
-        y = self.dropped(self.resolve(block.drop_path, context.path, "residual.drop_path"), y, name)
-        y = self.merged(merge, [y, self.shortcut(block, shortcut, merge, x, self.shapes[y], context)], name)
-        return self.fitted(y, context.at("transition")) if merge == "concat" and block.transition else y
+        if gate != "none":
+            starts = gate != "zero_gamma"
+            start = self.resolve(block.gate_init, context.path, "residual.gate_init") if starts else None
+            y = self.gated(gate, start, y, own=y != x and y == len(self.nodes) - 1, name=context.name)
+        return self.dropped(self.resolve(block.drop_path, context.path, "residual.drop_path"), y, context.name)
 
     def shortcut(
-        self, block: Residual, shortcut: str | Block, merge: str, x: Ref, target: Shape, context: Context
+        self, block: Residual, shortcut: str | Block, order: str, merge: str, x: Ref, target: Shape, context: Context
     ) -> Ref:
         """What the body of a residual is merged with: the word's cheapest part, or a block."""
         if isinstance(shortcut, Block):
-            return self.block(shortcut, x, context.at("shortcut", width=target[0], stride=self.step(x, target)))
+            step = self.step(x, target)
+            return self.block(
+                shortcut, x, context.at("shortcut", width=target[0], stride=step, order=order, closed=False)
+            )
         beside = merge == "concat"  # then the widths may differ
         if shortcut == "identity" and not beside and target != self.contract(x, context):
             self.refuse_identity(block, x, target, context)
@@ -265,7 +271,7 @@ class _Decoder(Builder):
             return x
         if shortcut == "pad" and self.shapes[x][0] <= target[0]:
             return self.padded(x, target, f"{context.name}.shortcut")
-        return self.projected(x, target, context.order, f"{context.name}.shortcut")
+        return self.projected(x, target, order, f"{context.name}.shortcut")
 
     def dense(self, block: Dense, x: Ref, context: Context) -> Ref:
         layers, growth = (
