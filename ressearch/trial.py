@@ -16,7 +16,13 @@ class Recipe:
     """How a network is trained: SGD with Nesterov momentum under a one-cycle learning rate.
 
     lr: peak learning rate, reached after `warmup` of all steps and then lowered to zero along a cosine.
-    weight_decay: on convolution and linear weights only. label_smoothing: in [0, 1).
+    weight_decay: on convolution and linear weights only; part of the gradient, or, if `decoupled`, taken from the
+    weights directly, times the learning rate (Loshchilov and Hutter 2019). label_smoothing: in [0, 1).
+    crop: pixels by which a training image is moved at random, zeros filling in. flip: whether training images are
+    mirrored, every other time each (Jordan 2024). cutout: side in pixels of the square that is blanked in a training
+    image (DeVries and Taylor 2017). ema: decay per step of the running mean of the weights that is measured instead
+    of the last ones, 0 for none. amp: bf16 in convolutions and products where the device is fast at it, as
+    `Measurement.precision` tells; false: fp32 everywhere.
     """
 
     batch_size: int = 64
@@ -25,35 +31,64 @@ class Recipe:
     weight_decay: float = 5e-4
     label_smoothing: float = 0.0
     warmup: float = 0.2
+    decoupled: bool = False
+    crop: int = 0
+    flip: bool = False
+    cutout: int = 0
+    ema: float = 0.0
+    amp: bool = True
 
     def __post_init__(self) -> None:
         _require(self, "batch_size", type(self.batch_size) is int and self.batch_size >= 2, "a whole number from 2")
         _require(self, "lr", 0 < self.lr < float("inf"), "above 0")
         _require(self, "momentum", 0 <= self.momentum < 1, "in [0, 1)")
         _require(self, "weight_decay", 0 <= self.weight_decay < float("inf"), "at least 0")
-        _require(self, "label_smoothing", 0 <= self.label_smoothing < 1, "in [0, 1)")
-        _require(self, "warmup", 0 <= self.warmup < 1, "in [0, 1)")
+        for share in ("label_smoothing", "warmup", "ema"):
+            _require(self, share, 0 <= getattr(self, share) < 1, "in [0, 1)")
+        for pixels in ("crop", "cutout"):
+            size = getattr(self, pixels)
+            _require(self, pixels, type(size) is int and size >= 0, "a whole number from 0")
+        for switch in ("decoupled", "flip", "amp"):
+            _require(self, switch, type(getattr(self, switch)) is bool, "true or false")
 
-    def digest(self, data_checksum: str) -> str:
+    def digest(self, data_checksum: str, evaluator: str = "") -> str:
         """Identity of the recipe together with the data it is applied to: 16 hexadecimal digits.
 
-        Equal recipes have equal digests: an lr of 1 is an lr of 1.0.
+        Equal recipes have equal digests: an lr of 1 is an lr of 1.0. evaluator: who trains, if not we.
         """
-        numbers = {name: value if name == "batch_size" else float(value) for name, value in asdict(self).items()}
-        settings = json.dumps({**numbers, "data": data_checksum}, sort_keys=True)
-        return sha256(settings.encode()).hexdigest()[:16]
+        known = asdict(self)
+        kept = {name: value for name, value in known.items() if name not in _LATER or value != _LATER[name]}
+        settings: dict[str, Any] = {n: float(v) if type(v) is int and n != "batch_size" else v for n, v in kept.items()}
+        settings |= {"data": data_checksum} | ({"evaluator": evaluator} if evaluator else {})
+        return sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
+
+
+_LATER = {"decoupled": False, "crop": 0, "flip": False, "cutout": 0, "ema": 0.0, "amp": True}
+"""Fields that came after the first digests, with the value that means what was done before: a digest leaves them out."""
 
 
 @dataclass(frozen=True)
 class Fidelity:
-    """How cheaply a network is measured: epochs over the first `data_fraction` of the training images."""
+    """How cheaply a network is measured.
+
+    epochs: passes over the first `data_fraction` of the training images, each image shrunk to `resolution` of its
+    sides. schedule: epochs for which the learning rate is laid out, at least `epochs`; so many unless said. A
+    measurement at 2 epochs of a schedule of 8 is a rung of the one at 8.
+    """
 
     epochs: int = 8
     data_fraction: float = 1.0
+    resolution: float = 1.0
+    schedule: int = 0
 
     def __post_init__(self) -> None:
         _require(self, "epochs", type(self.epochs) is int and self.epochs >= 1, "a whole number from 1")
         _require(self, "data_fraction", 0 < self.data_fraction <= 1, "in (0, 1]")
+        _require(self, "resolution", 0 < self.resolution <= 1, "in (0, 1]")
+        if self.schedule == 0:
+            object.__setattr__(self, "schedule", self.epochs)
+        fine = type(self.schedule) is int and self.schedule >= self.epochs
+        _require(self, "schedule", fine, f"a whole number from {self.epochs}, its epochs")
 
 
 @dataclass(frozen=True)
@@ -61,24 +96,31 @@ class Measurement:
     """What training returned.
 
     accuracy and loss: on validation data, which is never trained on; accuracy in [0, 1]. train_loss: mean over the
-    last epoch. seconds: wall clock of training and evaluation. images_per_second: trained images by training time.
-    peak_memory: bytes, of the process on a CPU, of the allocator on a GPU.
+    last epoch. seconds: wall clock of training and evaluation. cpu_seconds: processor time of the process meanwhile;
+    far fewer than `seconds` mean that it waited for others (or for a GPU). images_per_second: trained images by
+    training time. flops: floating point operations of the training, by arithmetic: three forward passes an image.
+    peak_memory: bytes, of the process on a CPU, of the allocator on a GPU. precision: fp32 or bf16.
     """
 
     accuracy: float
     loss: float
     train_loss: float
     seconds: float
+    cpu_seconds: float
     images_per_second: float
+    flops: int
     peak_memory: int
     device: str
+    precision: str
 
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
             _require(self, field.name, not isinstance(value, float) or isfinite(value), "finite")
         _require(self, "accuracy", 0 <= self.accuracy <= 1, "in [0, 1]")
-        _require(self, "seconds", self.seconds >= 0, "at least 0")
+        for amount in ("seconds", "cpu_seconds", "images_per_second", "flops", "peak_memory"):
+            _require(self, amount, getattr(self, amount) >= 0, "at least 0")
+        _require(self, "precision", self.precision in ("fp32", "bf16"), "fp32 or bf16")
 
 
 @dataclass(frozen=True)
@@ -96,7 +138,8 @@ class Study:
     """All trials of one space, data set, recipe and fidelity, as it is told to the store.
 
     data_source: the data set's name or directory as the user gave it. recipe_digest: `Recipe.digest` with the data.
-    seed: of the proposals and of every training. versions: of the packages that measured, by name.
+    evaluator: `module:function` that trains in place of ours, or empty. seed: of the proposals and of every training.
+    versions: of the packages that measured, by name.
     """
 
     name: str
@@ -110,6 +153,7 @@ class Study:
     fidelity: Fidelity
     seed: int
     versions: Mapping[str, str]
+    evaluator: str = ""
 
 
 class TrialState(StrEnum):
@@ -118,6 +162,16 @@ class TrialState(StrEnum):
     RUNNING = "running"
     COMPLETE = "complete"
     FAILED = "failed"
+
+
+class Failure(StrEnum):
+    """Why a trial failed: by its own numbers, by running out of a resource, by its worker's death, or by an error."""
+
+    DIVERGED = "diverged"
+    OUT_OF_MEMORY = "out of memory"
+    TIME_LIMIT = "time limit"
+    WORKER_DIED = "worker died"
+    ERROR = "error"
 
 
 class Origin(StrEnum):
@@ -131,7 +185,7 @@ class Origin(StrEnum):
 class Trial:
     """One candidate of a study, with one seed, at one fidelity.
 
-    `reused` says that the measurement was known under the same recipe and that nothing was trained for it.
+    `failure` is the kind of what `error` tells in full. `reused` says that the measurement was known under the same recipe and that nothing was trained for it.
     """
 
     number: int
@@ -143,6 +197,7 @@ class Trial:
     state: TrialState = TrialState.RUNNING
     measurement: Measurement | None = None
     error: str | None = None
+    failure: Failure | None = None
     reused: bool = False
 
     def __post_init__(self) -> None:
@@ -156,8 +211,50 @@ class Trial:
             "consistent: complete has a measurement, failed has an error, running has neither",
         )
         _require(
+            self, "failure", (self.failure is not None) == failed, "of a kind if and only if there is an error"
+        )
+        _require(
             self, "baseline", (self.baseline is not None) == (self.origin is Origin.BASELINE), "named if it is one"
         )
+
+
+@dataclass(frozen=True)
+class Retraining:
+    """One training of a network from scratch on all images that may be trained on, measured on the test images.
+
+    The fields of the measurement are those of a trial, but on test data; what validates a search is trained on too.
+    """
+
+    architecture_id: str
+    recipe: Recipe
+    data_checksum: str
+    fidelity: Fidelity
+    seed: int
+    measurement: Measurement
+
+
+@dataclass(frozen=True)
+class Latency:
+    """How long one forward pass of a network takes, median and quartiles over `repeats` timed batches.
+
+    batch: images a pass. threads: of the CPU, 0 on a GPU. seconds: of a whole batch.
+    """
+
+    architecture_id: str
+    device: str
+    precision: str
+    batch: int
+    threads: int
+    repeats: int
+    median_seconds: float
+    low_seconds: float
+    high_seconds: float
+
+    def __post_init__(self) -> None:
+        for count in ("batch", "repeats"):
+            _require(self, count, getattr(self, count) >= 1, "at least 1")
+        fine = 0 < self.low_seconds <= self.median_seconds <= self.high_seconds < float("inf")
+        _require(self, "median_seconds", fine, "between the quartiles, all above 0")
 
 
 def _require(record: Any, name: str, fine: bool, expected: str) -> None:
