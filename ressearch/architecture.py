@@ -101,6 +101,11 @@ class Architecture:
         """Shape of the class scores: (classes,)."""
         return self.shapes[-1]
 
+    def resized(self, height: int, width: int) -> Architecture:
+        """The same graph for images of another size. Raises ArchitectureError if something does not fit there."""
+        channels = self.input_shape[0]
+        return Architecture((self.nodes[0]._replace(op=Input(channels, height, width)), *self.nodes[1:]))
+
     def to_json(self) -> str:
         """Compact JSON that `from_json` reads back to an equal architecture."""
         nodes = [_node_to_dict(node, self.nodes) for node in self.nodes]

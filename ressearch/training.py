@@ -1,30 +1,38 @@
 """(architecture, data, recipe, fidelity, seed) -> `Measurement`.
 
-The training images are one tensor in memory; a batch is an index operation on it. The seed reaches the weights and
-the order of the images; on a CPU with one thread the same seed gives the same accuracy, bit for bit.
+The training images are one tensor on the device; a batch is an index operation on it. On a GPU the whole step is one
+CUDA graph. The seed reaches the weights, the order of the images, their augmentation and stochastic depth; on a CPU
+with one thread the same seed gives the same accuracy, bit for bit.
 """
 
 from __future__ import annotations
 
 import os
 import pickle
-import resource
-import sys
 import time
-from math import cos, pi
+from collections.abc import Callable
+from math import ceil, cos, isfinite, pi, prod, sqrt
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ressearch.architecture import Architecture
+from ressearch.augmentation import Augmented
+from ressearch.capture import Captured
+from ressearch.cost import cost_of
 from ressearch.data import Part, SearchData
-from ressearch.errors import DivergedError, TrainingError
+from ressearch.device import device_name, forget_peak, free_memory, peak_memory, precision
+from ressearch.errors import ArchitectureError, DivergedError, TrainingError
 from ressearch.network import Network
 from ressearch.trial import Fidelity, Measurement, Recipe
 
 EVALUATION_BATCH = 1_000
+
+MEMORY_SHARE = 0.25
+"""Of the free memory, that a training pass may keep for its backward pass before it is made in segments."""
 
 
 def measure(
@@ -35,33 +43,28 @@ def measure(
     seed: int,
     device: str = "cpu",
     checkpoint: Path | None = None,
+    compiled: bool = False,
 ) -> Measurement:
     """Train a network and measure it on the validation images.
 
     checkpoint: a file that is rewritten after each epoch; where there is one of the same training, it goes on from
-    there, and ends as if it had never stopped (on a CPU with one thread bit for bit).
+    there, and ends as if it had never stopped (on a CPU with one thread bit for bit); that may be one of fewer epochs
+    of the same schedule. compiled: by `torch.compile`, which takes longer than a short training.
     Raises DivergedError if a loss becomes NaN or infinite, naming the epoch, and TrainingError if the network does
-    not fit the data or the checkpoint is of another training.
+    not fit the data, or the checkpoint is of another training or beyond these epochs.
     """
-    _require_fit(architecture, data)
-    training = Training(architecture, data, recipe, fidelity, seed, device)
+    forget_peak(device)
+    training = Training(architecture, data, recipe, fidelity, seed, device, compiled)
     if checkpoint is not None and checkpoint.exists():
         training.restore(checkpoint)
+    if training.epochs_done > fidelity.epochs:
+        message = f"{checkpoint} is at epoch {training.epochs_done}, beyond the {fidelity.epochs} that are asked for"
+        raise TrainingError(message, hint="delete it to begin anew")
     while training.epochs_done < fidelity.epochs:
         training.epoch()
         if checkpoint is not None:
             training.save(checkpoint)
-    started = time.perf_counter()
-    accuracy, loss = training.evaluate(data.validation)
-    return Measurement(
-        accuracy=accuracy,
-        loss=loss,
-        train_loss=training.train_loss,
-        seconds=training.seconds + time.perf_counter() - started,
-        images_per_second=training.step * recipe.batch_size / training.seconds,
-        peak_memory=_peak_memory(device),
-        device=_device_name(device),
-    )
+    return training.measurement(data.validation)
 
 
 def _require_fit(architecture: Architecture, data: SearchData) -> None:
@@ -75,25 +78,50 @@ def _require_fit(architecture: Architecture, data: SearchData) -> None:
 
 
 class Training:
-    """A network in training: its weights, its optimiser, and where in the schedule it is."""
+    """A network in training: its weights, its optimiser, and where in the schedule it is.
+
+    Raises TrainingError if the network does not fit the data.
+    """
 
     def __init__(
-        self, architecture: Architecture, data: SearchData, recipe: Recipe, fidelity: Fidelity, seed: int, device: str
+        self,
+        architecture: Architecture,
+        data: SearchData,
+        recipe: Recipe,
+        fidelity: Fidelity,
+        seed: int,
+        device: str,
+        compiled: bool = False,
     ) -> None:
-        self.recipe, self.device = recipe, device
+        _require_fit(architecture, data)
+        self.recipe, self.fidelity, self.device = recipe, fidelity, device
+        self.precision = precision(device, recipe.amp)
         self.identity = _identity(architecture, data, recipe, fidelity, seed)
-        part = data.train.first(fidelity.data_fraction, at_least=recipe.batch_size)
+        part = self._at_resolution(data.train.first(fidelity.data_fraction, at_least=recipe.batch_size))
         mean, std = _statistics(part)
         self.mean, self.std = mean.to(device), std.to(device)
-        self.images, self.labels = part.images.to(device), part.labels.to(device)
+        self.augmented, self.labels = Augmented(part.images.to(device), recipe, seed), part.labels.to(device)
         self.generator = torch.Generator().manual_seed(seed)
         torch.manual_seed(seed)
-        self.network = Network(architecture).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.optimizer = _optimizer(self.network, recipe)
+        architecture = _resized(architecture, *part.images.shape[2:])
+        self.flops = 3 * cost_of(architecture).flops  # an image's forward pass, and a backward pass of twice as many
+        segments = _segments(architecture, recipe.batch_size, device)
+        self.network = Network(architecture, segments).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.average = _average(self.network, recipe)
+        self.optimizer = _optimizer(self.network, recipe, device)
+        self._scores = torch.compile(self.network) if compiled else self.network
+        self._total = torch.zeros((), device=device)
+        graph = device.startswith("cuda") and segments == 1 and not compiled
+        self._advance: Callable[[Tensor], None] = Captured(self._train_on) if graph else self._train_on
         self.steps_per_epoch = max(1, len(self.labels) // recipe.batch_size)
-        self.steps = self.steps_per_epoch * fidelity.epochs
+        self.steps = self.steps_per_epoch * fidelity.schedule
         self.step = 0
-        self.seconds = self.train_loss = 0.0
+        self.seconds = self.cpu_seconds = self.train_loss = 0.0
+
+    @property
+    def images(self) -> Tensor:
+        """The training images as they are, uint8 (N, C, H, W) on the device."""
+        return self.augmented.images
 
     @property
     def epochs_done(self) -> int:
@@ -105,16 +133,40 @@ class Training:
 
         What does not fill a batch is left out, so that every norm sees whole batches.
         """
-        started = time.perf_counter()
+        started = time.perf_counter(), time.process_time()
         self.network.train()
         order = torch.randperm(len(self.labels), generator=self.generator).to(self.device)
-        total = torch.zeros((), device=self.device)
+        self.augmented.begin(self.epochs_done, self.generator)
+        self._total.zero_()
         size = self.recipe.batch_size
         for batch in order[: self.steps_per_epoch * size].split(size):
-            total += self._train_on(batch)
-        self.train_loss = self._finite(float(total) / self.steps_per_epoch, "training")
-        self.seconds += time.perf_counter() - started
+            self._set_rate(one_cycle(self.step / self.steps, self.recipe))
+            self._advance(batch)
+            if self.average is not None:
+                self.average.update_parameters(self.network)
+            self.step += 1
+        self.train_loss = self._finite(float(self._total) / self.steps_per_epoch, "training")
+        self.seconds += time.perf_counter() - started[0]
+        self.cpu_seconds += time.process_time() - started[1]
         return self.train_loss
+
+    def measurement(self, part: Part) -> Measurement:
+        """What this training came to, measured on a part of the data."""
+        started = time.perf_counter(), time.process_time()
+        accuracy, loss = self.evaluate(part)
+        images = self.step * min(self.recipe.batch_size, len(self.labels))
+        return Measurement(
+            accuracy=accuracy,
+            loss=loss,
+            train_loss=self.train_loss,
+            seconds=self.seconds + time.perf_counter() - started[0],
+            cpu_seconds=self.cpu_seconds + time.process_time() - started[1],
+            images_per_second=images / self.seconds,
+            flops=self.flops * images,
+            peak_memory=peak_memory(self.device),
+            device=device_name(self.device),
+            precision=self.precision,
+        )
 
     def save(self, path: Path) -> None:
         """Write all that the rest of the training depends on; a file that is there already is replaced at once."""
@@ -124,7 +176,8 @@ class Training:
             "optimizer": self.optimizer.state_dict(),
             "order": self.generator.get_state(),
             "draws": torch.get_rng_state(),
-            "done": [self.step, self.seconds, self.train_loss],
+            "average": None if self.average is None else self.average.state_dict(),
+            "done": [self.step, self.seconds, self.cpu_seconds, self.train_loss],
         }
         if self.device.startswith("cuda"):
             state["device draws"] = torch.cuda.get_rng_state(self.device)
@@ -142,51 +195,107 @@ class Training:
         if found != self.identity:
             raise TrainingError(f"{path} is the checkpoint of another training", hint="delete it to begin anew")
         self.network.load_state_dict(state["network"])
+        rates = [group["lr"] for group in self.optimizer.param_groups]
         self.optimizer.load_state_dict(state["optimizer"])
+        for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
+            group["lr"] = rate  # a CUDA graph reads it where it was; it is set at every step
+        if self.average is not None:
+            self.average.load_state_dict(state["average"])
         self.generator.set_state(state["order"])
         torch.set_rng_state(state["draws"])
         if self.device.startswith("cuda"):
             torch.cuda.set_rng_state(state["device draws"], self.device)
-        self.step, self.seconds, self.train_loss = state["done"]
+        self.step, self.seconds, self.cpu_seconds, self.train_loss = state["done"]
 
     @torch.no_grad()
     def evaluate(self, part: Part) -> tuple[float, float]:
-        """Accuracy in [0, 1] and mean cross-entropy on a part of the data."""
-        self.network.eval()
+        """Accuracy in [0, 1] and mean cross-entropy on a part of the data, of the averaged weights if there are any."""
+        network = (self.network if self.average is None else self.average.module).eval()
+        images = self._at_resolution(part).images
         correct, loss = 0, 0.0
-        for images, labels in zip(
-            part.images.split(EVALUATION_BATCH), part.labels.to(self.device).split(EVALUATION_BATCH), strict=True
+        for batch, labels in zip(
+            images.split(EVALUATION_BATCH), part.labels.to(self.device).split(EVALUATION_BATCH), strict=True
         ):
-            scores = self.network(self._prepared(images.to(self.device)))
+            pixels = batch.to(self.device).contiguous(memory_format=torch.channels_last)
+            with self._autocast():
+                scores = network(self._normalised(pixels)).float()
             correct += int((scores.argmax(dim=1) == labels).sum())
             loss += float(F.cross_entropy(scores, labels, reduction="sum"))
         return correct / len(part), self._finite(loss / len(part), "validation")
 
-    def _train_on(self, batch: Tensor) -> Tensor:
-        rate = one_cycle(self.step / self.steps, self.recipe)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        scores = self.network(self._prepared(self.images[batch]))
-        loss = F.cross_entropy(scores, self.labels[batch], label_smoothing=self.recipe.label_smoothing)
+    def _train_on(self, batch: Tensor) -> None:
+        """One step on the images at these positions; its loss is added to the epoch's total."""
+        images = self.augmented.blanked(self._normalised(self.augmented.batch(batch)), batch)
+        with self._autocast():
+            scores = self._scores(images)
+            loss = F.cross_entropy(scores, self.labels[batch], label_smoothing=self.recipe.label_smoothing)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
+        if self.recipe.decoupled:
+            self._decay()
         self.optimizer.step()
-        self.step += 1
-        return loss.detach()
+        self._total += loss.detach()
 
-    def _prepared(self, images: Tensor) -> Tensor:
-        return ((images.float() - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
+    @torch.no_grad()
+    def _decay(self) -> None:
+        """Decoupled weight decay; the first group of the optimiser are the weights that decay."""
+        group = self.optimizer.param_groups[0]
+        for weight in group["params"]:
+            weight.mul_(1 - group["lr"] * self.recipe.weight_decay)
+
+    def _set_rate(self, rate: float) -> None:
+        for group in self.optimizer.param_groups:
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(rate)
+            else:
+                group["lr"] = rate
+
+    def _autocast(self) -> torch.autocast:
+        kind = "cuda" if self.device.startswith("cuda") else "cpu"
+        return torch.autocast(kind, dtype=torch.bfloat16, enabled=self.precision == "bf16", cache_enabled=False)
+
+    def _normalised(self, images: Tensor) -> Tensor:
+        return (images.float() - self.mean) / self.std
+
+    def _at_resolution(self, part: Part) -> Part:
+        """The images shrunk to the fidelity's share of their sides, each pixel the mean of those that it covers."""
+        if self.fidelity.resolution == 1:
+            return part
+        height, width = (max(1, round(side * self.fidelity.resolution)) for side in part.images.shape[2:])
+        shrunk = [
+            F.adaptive_avg_pool2d(images.float(), (height, width)).round()
+            for images in part.images.split(EVALUATION_BATCH)
+        ]
+        return Part(torch.cat(shrunk).to(torch.uint8), part.labels)
 
     def _finite(self, loss: float, which: str) -> float:
-        if not abs(loss) < float("inf"):
+        if not isfinite(loss):
             epoch = -(-self.step // self.steps_per_epoch)
             raise DivergedError(f"the {which} loss was {loss} after epoch {epoch}", hint="lower train.lr")
         return loss
 
 
 def _identity(architecture: Architecture, data: SearchData, recipe: Recipe, fidelity: Fidelity, seed: int) -> str:
-    """What has to be equal for a training to go on from another's checkpoint."""
-    return f"{architecture.to_json()} {recipe.digest(data.checksum)} {fidelity} {seed}"
+    """What has to be equal for a training to go on from another's checkpoint; not how far it is to go."""
+    seen = f"{fidelity.data_fraction} {fidelity.resolution} {fidelity.schedule}"
+    return f"{architecture.to_json()} {recipe.digest(data.checksum)} {seen} {seed}"
+
+
+def _resized(architecture: Architecture, height: int, width: int) -> Architecture:
+    if (height, width) == architecture.input_shape[1:]:
+        return architecture
+    try:
+        return architecture.resized(height, width)
+    except ArchitectureError as error:
+        message = f"the network cannot take images of {height}x{width}: {error.message}"
+        raise TrainingError(message, hint="raise train.resolution") from error
+
+
+def _segments(architecture: Architecture, batch: int, device: str) -> int:
+    """In how many segments to make a training pass: one, unless all values of a batch would fill the memory."""
+    held = 4 * batch * sum(prod(shape) for shape in architecture.shapes)
+    free = free_memory(device)
+    return 1 if free is None or held < MEMORY_SHARE * free else ceil(sqrt(len(architecture)))
 
 
 def one_cycle(progress: float, recipe: Recipe) -> float:
@@ -206,21 +315,19 @@ def _statistics(part: Part) -> tuple[Tensor, Tensor]:
     return mean, pixels.std(dim=(0, 2, 3), keepdim=True).clamp_min(1e-6)
 
 
-def _optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+def _optimizer(network: nn.Module, recipe: Recipe, device: str) -> torch.optim.Optimizer:
     """SGD with Nesterov momentum; norms and biases (all vectors) are not decayed."""
     weights = [p for p in network.parameters() if p.ndim > 1]
     others = [p for p in network.parameters() if p.ndim <= 1]
-    groups = [{"params": weights, "weight_decay": recipe.weight_decay}, {"params": others, "weight_decay": 0.0}]
-    return torch.optim.SGD(groups, lr=recipe.lr, momentum=recipe.momentum, nesterov=recipe.momentum > 0)
+    decay = 0.0 if recipe.decoupled else recipe.weight_decay
+    groups = [{"params": weights, "weight_decay": decay}, {"params": others, "weight_decay": 0.0}]
+    # On a GPU the rate lies in its memory, where a graph finds what is new at each step.
+    rate = torch.tensor(recipe.lr, device=device) if device.startswith("cuda") else recipe.lr
+    return torch.optim.SGD(groups, lr=rate, momentum=recipe.momentum, nesterov=recipe.momentum > 0, fused=True)
 
 
-def _peak_memory(device: str) -> int:
-    """Bytes: the most that the allocator held on a GPU, the most that the process held on a CPU."""
-    if device.startswith("cuda"):
-        return torch.cuda.max_memory_allocated(device)
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-
-
-def _device_name(device: str) -> str:
-    return torch.cuda.get_device_name(device) if device.startswith("cuda") else "cpu"
+def _average(network: Network, recipe: Recipe) -> AveragedModel | None:
+    """The running mean of weights and statistics, if the recipe wants one."""
+    if recipe.ema == 0:
+        return None
+    return AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema), use_buffers=True)

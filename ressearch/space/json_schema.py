@@ -335,11 +335,22 @@ _TRAIN: Keys = {
     "lr": ("Peak learning rate of the one-cycle schedule.", {"exclusiveMinimum": 0}),
     "momentum": ("Nesterov momentum of SGD.", _SHARE),
     "weight_decay": ("On convolution and linear weights only.", {"minimum": 0}),
+    "decoupled": ("Weight decay is taken from the weights directly, not added to the gradient.", {}),
+    "crop": ("Pixels by which a training image is moved at random; 0 for none.", {"minimum": 0}),
+    "flip": ("Training images are mirrored, every other time each; not for digits.", {}),
+    "cutout": ("Side in pixels of the square that is blanked in a training image; 0 for none.", {"minimum": 0}),
+    "ema": ("Decay per step of the running mean of the weights that is measured; 0 for none.", _SHARE),
+    "amp": ("bf16 where the device is fast at it.", {}),
     "label_smoothing": ("Share of the target that is spread over all classes.", _SHARE),
     "warmup": ("Share of the steps before the peak of the learning rate.", _SHARE),
     "epochs": ("Passes over the training images.", {"minimum": 1}),
     "data_fraction": ("Share of the training images that is used.", {"exclusiveMinimum": 0, "maximum": 1}),
+    "resolution": ("Share of the images' sides to which they are shrunk.", {"exclusiveMinimum": 0, "maximum": 1}),
+    "schedule": ("Epochs for which the learning rate is laid out; 0 means `epochs`.", {"minimum": 0}),
 }
+
+
+_JSON_TYPES: dict[Any, str] = {"int": "integer", "float": "number", "bool": "boolean"}
 
 
 def _trained(record: type[Any]) -> dict[str, tuple[str, Schema]]:
@@ -347,12 +358,12 @@ def _trained(record: type[Any]) -> dict[str, tuple[str, Schema]]:
     found = {}
     for f in fields(record):
         description, bounds = _TRAIN[f.name]
-        found[f.name] = (description, {"type": "integer" if f.type == "int" else "number", **bounds})
+        found[f.name] = (description, {"type": _JSON_TYPES[f.type], **bounds})
     return found
 
 
 def _parameter(literal: Schema) -> Schema:
-    """What one number of the recipe may be, in the words of a Weights & Biases sweep."""
+    """What one field of the recipe may be, in the words of a Weights & Biases sweep."""
     found = _object(
         {
             "distribution": ("How values are drawn; told by the other keys unless said.", _words(DISTRIBUTIONS)),
@@ -386,6 +397,8 @@ _SEARCH = _object(
         "trials": ("Trials of the study in total.", _WHOLE),
         "workers": ("Trials that run at once.", _WHOLE),
         "seed": ("Seed of the proposals and of every training.", {"type": "integer", "minimum": 0}),
+        "time_limit": ("Seconds that one trial may take; 0 for no limit.", {"type": "integer", "minimum": 0}),
+        "evaluator": ("package.module:function that trains and measures in place of ours.", _TEXT),
     }
 )
 _TOP: Keys = {
@@ -414,7 +427,7 @@ _TOP: Keys = {
         "Hard bounds on what a network may cost.",
         _object({key: (description, _ref("limit")) for key, (description, _) in _LIMITS.items()}, LIMITED),
     ),
-    "parameters": ("Numbers of the recipe that are decisions of each trial.", _PARAMETERS),
+    "parameters": ("Fields of the recipe that are decisions of each trial.", _PARAMETERS),
     "task": ("What the networks are for.", _TASK),
     "train": (
         "The recipe, and how cheaply a network is measured.",

@@ -1,4 +1,4 @@
-"""`parameters:` the recipe's numbers as decisions of each trial, in the words of a Weights & Biases sweep.
+"""`parameters:` the recipe's fields as decisions of each trial, in the words of a Weights & Biases sweep.
 
 A parameter is `{value: ..}`, `{values: [..]}`, or `{min: .., max: ..}` with a `distribution`. As there, bounds that
 are whole numbers mean `int_uniform` and others `uniform` unless said.
@@ -6,6 +6,7 @@ are whole numbers mean `int_uniform` and others `uniform` unless said.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import fields
 from typing import Any
 
@@ -26,6 +27,11 @@ DISTRIBUTIONS: dict[str, tuple[str, ...]] = {
 
 WHOLE = ("constant", "categorical", "int_uniform")
 """Distributions that give whole numbers, if whole numbers stand in them."""
+
+LISTED = ("constant", "categorical")
+"""Distributions that give what stands in them."""
+
+_TAKES: dict[type, tuple[str, Collection[str]]] = {int: ("whole numbers", WHOLE), bool: ("true or false", LISTED)}
 
 _KEYS = ("distribution", "value", "values", "min", "max", "q")
 
@@ -59,9 +65,10 @@ def _parameter(name: str) -> Any:
         entries = reader.fields(value, path, _KEYS).entries
         mapping = reader.mapping(value, path)
         kind = _distribution(reader, mapping, path)
-        if kind not in WHOLE and type(getattr(Recipe(), name)) is int:
-            hint = f"use one of {', '.join(WHOLE)}"
-            reader.refuse("E005", path, value.place, f"{name} takes whole numbers, {kind} gives others", hint)
+        takes, kinds = _TAKES.get(type(getattr(Recipe(), name)), ("", DISTRIBUTIONS))
+        if kind not in kinds:
+            hint = f"use one of {', '.join(kinds)}"
+            reader.refuse("E005", path, value.place, f"{name} takes {takes}, {kind} gives others", hint)
         found = _READ[kind](reader, mapping, path)
         for key in entries:
             if key in _KEYS and key not in ("distribution", *DISTRIBUTIONS[kind]):
@@ -104,14 +111,19 @@ def _advice(kind: str) -> str | None:
 def _constant(reader: Reader, mapping: Mapping, path: str) -> Any:
     if reader.lacks(mapping, path, ["value"]):
         raise Invalid
-    return number(reader, mapping.entries["value"], f"{path}.value")
+    return _literal(reader, mapping.entries["value"], f"{path}.value")
+
+
+def _literal(reader: Reader, value: Value, path: str) -> Any:
+    """A number, or true or false; whether the field takes it is checked with the record."""
+    return plain(value) if type(plain(value)) is bool else number(reader, value, path)
 
 
 def _categorical(reader: Reader, mapping: Mapping, path: str) -> Categorical:
     if reader.lacks(mapping, path, ["values"]):
         raise Invalid
     items = reader.sequence(mapping.entries["values"], f"{path}.values").items
-    found = [number(reader, item, f"{path}.values.{i}") for i, item in enumerate(items)]
+    found = [_literal(reader, item, f"{path}.values.{i}") for i, item in enumerate(items)]
     return different(reader, items, found, f"{path}.values")
 
 

@@ -14,7 +14,7 @@ from ressearch.space.blocks import block, nothing, rules
 from ressearch.space.build import too_deep
 from ressearch.space.grammar import Baseline, Grammar, Limit, Rule, Setting, Stage, Stages
 from ressearch.space.parameters import parameters
-from ressearch.space.reader import Parse, Reader, kind_of, number, positive, setting, string, whole
+from ressearch.space.reader import Parse, Reader, kind_of, number, positive, setting, string, truth, whole
 from ressearch.space.rules import check
 from ressearch.space.source import Mapping, Scalar, Value, parse, plain
 from ressearch.trial import Fidelity, Recipe
@@ -215,27 +215,30 @@ def _task(reader: Reader, value: Value, path: str) -> str | None:
 
 
 def _train(reader: Reader, top: Mapping, record: type[Any]) -> dict[str, Any]:
-    """The fields of one record that `train:` sets; each is tried alone, so that its message has its place."""
+    """The fields of one record that `train:` sets; they are tried one by one, so that each message has its place."""
     train = reader.optional(top, "train", "", _train_keys, None)
     if train is None:
         return {}
     found = {}
     for f in fields(record):
-        parse: Parse[Any] = whole() if f.type == "int" else number
-        value = reader.optional(train, f.name, "train", parse, f.default)
+        value = reader.optional(train, f.name, "train", _OF_TYPE[f.type], f.default)
         try:
-            record(**{f.name: value})
+            record(**found, **{f.name: value})
             found[f.name] = value
         except ValueError as error:
             reader.report("E005", f"train.{f.name}", train.entries[f.name].place, str(error))
     return found
 
 
+_OF_TYPE: dict[Any, Parse[Any]] = {"int": whole(0), "float": number, "bool": truth}
+
+
 def _train_keys(reader: Reader, value: Value, path: str) -> Mapping:
     return reader.fields(value, path, [f.name for record in (Recipe, Fidelity) for f in fields(record)])
 
 
-def _search(reader: Reader, value: Value, path: str) -> dict[str, int]:
-    known = {"trials": whole(), "workers": whole(), "seed": whole(0)}
+def _search(reader: Reader, value: Value, path: str) -> dict[str, Any]:
+    known: dict[str, Parse[Any]] = {"trials": whole(), "workers": whole(), "seed": whole(0)}
+    known |= {"time_limit": whole(0), "evaluator": string}
     mapping = reader.fields(value, path, known)
     return {key: reader.optional(mapping, key, path, known[key], 1) for key in known if key in mapping.entries}

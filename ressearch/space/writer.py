@@ -121,12 +121,14 @@ def _quantity(number: int) -> int | str:
 
 
 def _train(record: Recipe | Fidelity) -> Data:
-    usual = type(record)()
-    return {name: value for name, value in asdict(record).items() if not _same(value, getattr(usual, name))}
+    usual = asdict(type(record)())
+    if isinstance(record, Fidelity):
+        usual["schedule"] = record.epochs
+    return {name: value for name, value in asdict(record).items() if not _same(value, usual[name])}
 
 
 def _parameter(value: Any) -> Data:
-    """A number of the recipe, with the distribution that it is drawn from."""
+    """A field of the recipe, with the distribution that it is drawn from."""
     match value:
         case Categorical(values):
             return {"distribution": "categorical", "values": list(values)}
