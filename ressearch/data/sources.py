@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from ressearch.data.cifar import CIFARS
 from ressearch.data.folder import is_image_folder, read_image_folder
@@ -72,6 +73,17 @@ def load_search_data(source: str) -> SearchData:
 def load_test_data(source: str) -> Part:
     """The test images of a data set: for retraining a chosen network, never for a search."""
     return _parts(source).test
+
+
+def load_final_data(source: str) -> SearchData:
+    """All images that a search may see for training, and the test images in the place of its validation part.
+
+    For retraining a chosen network, never for a search. Raises what `load_search_data` does.
+    """
+    parts = _parts(source)
+    train, validation = _split(source, parts)
+    images, labels = (torch.cat([getattr(part, name) for part in (train, validation)]) for name in ("images", "labels"))
+    return SearchData(_name(source), Part(images, labels), parts.test, parts.classes)
 
 
 def _split(source: str, parts: Parts) -> tuple[Part, Part]:

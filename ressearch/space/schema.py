@@ -219,7 +219,7 @@ def _train(reader: Reader, top: Mapping, record: type[Any]) -> dict[str, Any]:
     train = reader.optional(top, "train", "", _train_keys, None)
     if train is None:
         return {}
-    found = {}
+    found: dict[str, Any] = {}
     for f in fields(record):
         value = reader.optional(train, f.name, "train", _OF_TYPE[f.type], f.default)
         try:

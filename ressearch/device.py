@@ -1,0 +1,73 @@
+"""What a device is, what it is fast at, and what its memory holds."""
+
+from __future__ import annotations
+
+import os
+import resource
+import sys
+from pathlib import Path
+
+import torch
+
+from ressearch.errors import TrainingError
+
+_STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+_FORGET_PEAK = "5"
+"""Written to `clear_refs`, makes Linux count the peak of a process's memory anew (proc(5))."""
+
+
+def require_device(device: str) -> None:
+    """Raise TrainingError where there is no such device."""
+    kind, _, number = device.partition(":")
+    count = {"cpu": 1, "cuda": torch.cuda.device_count()}.get(kind)
+    if count is None:
+        raise TrainingError(f"{device!r} is no device", hint="use cpu, cuda or cuda:N")
+    if not number.isdecimal() and number or int(number or 0) >= count:
+        raise TrainingError(f"there is no {device} here: torch {torch.__version__} sees {count} of them")
+
+
+def device_name(device: str) -> str:
+    """The model of a GPU, or `cpu`."""
+    return torch.cuda.get_device_name(device) if device.startswith("cuda") else "cpu"
+
+
+def precision(device: str, amp: bool) -> str:
+    """`bf16` where it is wanted and the device has instructions for it, else `fp32`.
+
+    A CPU without them (AVX-512 BF16 or AMX) computes bf16 convolutions in software, ten times slower than fp32.
+    """
+    if device.startswith("cuda"):
+        fast = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        fast = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return "bf16" if amp and fast else "fp32"
+
+
+def forget_peak(device: str) -> None:
+    """Begin to count anew what `peak_memory` tells, as far as the device can."""
+    if device.startswith("cuda"):
+        torch.cuda.reset_peak_memory_stats(device)
+    elif os.access(_CLEAR, os.W_OK):
+        _CLEAR.write_text(_FORGET_PEAK, encoding="ascii")
+
+
+def peak_memory(device: str) -> int:
+    """Bytes: the most that the allocator held on a GPU, the most that the process held on a CPU."""
+    if device.startswith("cuda"):
+        return torch.cuda.max_memory_allocated(device)
+    if _STATUS.exists():
+        lines = dict(line.split(":", 1) for line in _STATUS.read_text(encoding="ascii").splitlines())
+        return int(lines["VmHWM"].split()[0]) * 1024
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def free_memory(device: str) -> int | None:
+    """Bytes that are free, None where nobody tells."""
+    if device.startswith("cuda"):
+        return torch.cuda.mem_get_info(device)[0]
+    meminfo = Path("/proc/meminfo")
+    if not meminfo.exists():
+        return None
+    lines = dict(line.split(":", 1) for line in meminfo.read_text(encoding="ascii").splitlines())
+    return int(lines["MemAvailable"].split()[0]) * 1024
