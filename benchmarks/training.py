@@ -1,19 +1,25 @@
 """Training speed beside an ordinary PyTorch loop, on one network, machine and run.
 
     python benchmarks/training.py [--device cpu] [--threads 1] [--batch 128] [--batches 10] [--rounds 5]
+    python benchmarks/training.py --device cuda --batch 512 --batches 40 --share 1 2 4 8
 
-The ordinary loop is eager and fp32, in torch's default memory format, with a `DataLoader` over a data set that crops,
-flips and normalises image by image, and SGD as torch has it by default. Ours is `ressearch.training.Training`. Rounds
-of both alternate; medians and quartiles of images per second are printed, and the median of the ratios. Also: the share
-of our time that is not forward, backward or optimiser (from a loop of nothing but these on one prepared batch), and the
-floating point operations per second that we reach (three times the forward pass) beside a matrix product's.
+The ordinary loop is eager, in torch's default memory format, with a `DataLoader` over a data set that crops, flips and
+normalises image by image, and SGD as torch has it by default; in fp32 on a CPU, under bf16 autocast on a GPU. Ours is
+`ressearch.training.Training`, with the same augmentation. Rounds of both alternate; medians and quartiles of images per
+second are printed, and the median of the ratios. Also: the share of our time that is not forward, backward or optimiser
+(from a loop of nothing but these on one prepared batch), and the floating point operations per second that we reach
+(three times the forward pass) beside a matrix product's. --share: so many trainings at once on one device, each in a
+process of its own, and their images per second together.
 """
 
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import time
 from collections.abc import Callable
+from multiprocessing.queues import Queue
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from statistics import median, quantiles
 
@@ -23,6 +29,7 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 
 from ressearch.architecture import Architecture
+from ressearch.capture import Captured
 from ressearch.cost import cost_of
 from ressearch.data import Part, SearchData
 from ressearch.network import Network
@@ -32,7 +39,7 @@ from ressearch.trial import Fidelity, Recipe
 
 SPACES = Path(__file__).parent.parent / "search_spaces"
 NETWORKS = {"ResNet-20": ("resnet-cifar.yaml", "resnet20-b"), "nested, two levels": ("nested.yaml", "two-levels")}
-GEMM = 2048
+GEMM = 4096
 
 
 class Images(Dataset[tuple[Tensor, int]]):
@@ -90,23 +97,30 @@ def ordinary(architecture: Architecture, data: SearchData, batch: int, device: s
 
 def bare(training: Training, batch: int, batches: int, device: str) -> Callable[[], object]:
     """Forward, backward and optimiser on one prepared batch, again and again."""
-    images = training._prepared(training.images[:batch])
+    images = training._normalised(training.augmented.batch(torch.arange(batch, device=device)))
     labels = training.labels[:batch]
+
+    def step(_: Tensor) -> None:
+        with training._autocast():
+            loss = F.cross_entropy(training.network(images), labels)
+        training.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        training.optimizer.step()
+
+    advance = Captured(step) if device.startswith("cuda") else step
 
     def steps() -> None:
         training.network.train()
         for _ in range(batches):
-            loss = F.cross_entropy(training.network(images), labels)
-            training.optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            training.optimizer.step()
+            advance(labels)
 
     return steps
 
 
 def gemm_peak(device: str) -> float:
-    """Floating point operations per second of a matrix product."""
-    a, b = (torch.randn(GEMM, GEMM, device=device) for _ in range(2))
+    """Floating point operations per second of a matrix product, in bf16 on a GPU."""
+    kind = torch.bfloat16 if device.startswith("cuda") else torch.float32
+    a, b = (torch.randn(GEMM, GEMM, device=device, dtype=kind) for _ in range(2))
     _ = a @ b
     return 2 * GEMM**3 / min(seconds(lambda: a @ b, device) for _ in range(5))
 
@@ -119,10 +133,11 @@ def spread(values: list[float]) -> str:
 def compare(name: str, architecture: Architecture, options: argparse.Namespace) -> None:
     device, batch, images = options.device, options.batch, options.batch * options.batches
     data = noise(images)
-    recipe, fidelity = Recipe(batch_size=batch), Fidelity(epochs=4 * options.rounds + 4)
-    training = Training(architecture, data, recipe, fidelity, 0, device)
+    training = ours_on(architecture, data, options)
+    # Of its own, since a captured step lets nobody else change what it reads.
+    prepared = ours_on(architecture, data, options)
     theirs, ours = ordinary(architecture, data, batch, device), training.epoch
-    steps = bare(training, batch, options.batches, device)
+    steps = bare(prepared, batch, options.batches, device)
     for work in (theirs, ours, steps):
         work()
     times = [[seconds(work, device) for work in (theirs, ours, steps)] for _ in range(options.rounds)]
@@ -135,6 +150,42 @@ def compare(name: str, architecture: Architecture, options: argparse.Namespace) 
     print(f"  {reached / 1e9:.1f} GFLOP/s of a matrix product's {gemm_peak(device) / 1e9:.1f}")
 
 
+def ours_on(architecture: Architecture, data: SearchData, options: argparse.Namespace) -> Training:
+    recipe, fidelity = Recipe(batch_size=options.batch, crop=4, flip=True), Fidelity(epochs=100)
+    return Training(architecture, data, recipe, fidelity, 0, options.device)
+
+
+def trained_alone(number: int, options: argparse.Namespace, start: Barrier, times: Queue[tuple[float, float]]) -> None:
+    """What one of several processes does: warm up, wait for the others, train for some rounds."""
+    torch.set_num_threads(options.threads)
+    training = ours_on(network_of("ResNet-20"), noise(options.batch * options.batches), options)
+    training.epoch()
+    start.wait()
+    began = time.time()
+    for _ in range(options.rounds):
+        training.epoch()
+    times.put((began, time.time()))
+
+
+def share(count: int, options: argparse.Namespace) -> float:
+    """Images per second of several trainings together."""
+    context = multiprocessing.get_context("spawn")
+    start, times = context.Barrier(count), context.Queue()
+    workers = [context.Process(target=trained_alone, args=(n, options, start, times)) for n in range(count)]
+    for worker in workers:
+        worker.start()
+    spans = [times.get() for _ in workers]
+    for worker in workers:
+        worker.join()
+    images = count * options.rounds * options.batch * options.batches
+    return images / (max(end for _, end in spans) - min(began for began, _ in spans))
+
+
+def network_of(name: str) -> Architecture:
+    file, baseline = NETWORKS[name]
+    return SearchSpace.load(SPACES / file).networks[baseline].architecture
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", default="cpu")
@@ -142,10 +193,13 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--batches", type=int, default=10)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--share", type=int, nargs="+", default=[], help="trainings at once, e.g. 1 2 4 8")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    for name, (file, baseline) in NETWORKS.items():
-        compare(name, SearchSpace.load(SPACES / file).networks[baseline].architecture, options)
+    for name in NETWORKS:
+        compare(name, network_of(name), options)
+    for count in options.share:
+        print(f"{count} at once, ResNet-20: {share(count, options):,.0f} images a second together")
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ def require_device(device: str) -> None:
     count = {"cpu": 1, "cuda": torch.cuda.device_count()}.get(kind)
     if count is None:
         raise TrainingError(f"{device!r} is no device", hint="use cpu, cuda or cuda:N")
-    if not number.isdecimal() and number or int(number or 0) >= count:
+    if (not number.isdecimal() and number) or int(number or 0) >= count:
         raise TrainingError(f"there is no {device} here: torch {torch.__version__} sees {count} of them")
 
 
