@@ -1,0 +1,202 @@
+"""The command line's part about one network of the store: `retrain` and `latency`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ressearch.cli_store import opened_store, store_option
+from ressearch.errors import DataError, StoreError
+
+if TYPE_CHECKING:
+    from ressearch.data import SearchData
+    from ressearch.store import Store
+    from ressearch.trial import Recipe, Retraining, Study, Trial
+
+INTERRUPTED = 130
+
+device_option = click.option("--device", default="cpu", show_default=True, help="cpu, cuda, or cuda:N.")
+json_option = click.option("-f", "--format", "form", type=click.Choice(["table", "json"]), default="table")
+
+
+@click.command()
+@click.argument("id")
+@click.option("--epochs", type=click.IntRange(1), required=True, help="Passes over all training images.")
+@click.option("--seeds", type=click.IntRange(1), default=3, show_default=True, help="Trainings, of seeds 0, 1, ...")
+@click.option("--study", help="Take data and recipe from this study.  [default: the last that measured the network]")
+@click.option("--data", "source", help="Data set, instead of the study's.")
+@click.option("--set", "changes", metavar="KEY=VALUE", multiple=True, help="A field of the recipe, e.g. lr=0.2.")
+@click.option("--compile", "compiled", is_flag=True, help="With torch.compile: for long trainings.")
+@device_option
+@json_option
+@store_option
+def retrain(
+    id: str,
+    epochs: int,
+    seeds: int,
+    study: str | None,
+    source: str | None,
+    changes: tuple[str, ...],
+    compiled: bool,
+    device: str,
+    form: str,
+    store: Path,
+) -> None:
+    """Train a network from scratch and measure it on the test images: mean and spread over seeds.
+
+    ID is the beginning of an id in the store. The training images are all but the test images, those that validated
+    the search among them; nothing else touches the test images. The recipe is the one under which a study measured the
+    network. Interrupted, the same command goes on.
+    """
+    opened = opened_store(store)
+    architecture, _ = opened.architecture(id)
+    origin, trial = _origin(opened, architecture.id, study)
+    recipe = _changed(_recipe_of(origin, trial), changes)
+    data = _final_data(origin, source)
+
+    from ressearch.retraining import retrain as trainings
+
+    known, new = _known(opened, architecture.id, recipe, data, epochs, range(seeds))
+    for one in known:
+        _say(one, len(data.validation), "known from the store")
+    checkpoints = store.with_name(f"{store.name}.checkpoints") / "retrain"
+    try:
+        for one in trainings(architecture, data, recipe, epochs, new, device, checkpoints, compiled):
+            known.append(opened.record_retraining(one))
+            _say(one, len(data.validation), f"{one.measurement.seconds:.0f} s")
+    except KeyboardInterrupt:
+        click.echo("\ninterrupted; what is finished is kept, and the same command goes on", err=True)
+        sys.exit(INTERRUPTED)
+    RETRAIN_FORMATS[form](known)
+
+
+def _origin(store: Store, id: str, study: str | None) -> tuple[Study, Trial]:
+    """The study whose data and recipe are meant, and its trial of the network."""
+    history = [(name, trial) for name, trial in store.history(id) if study is None or name == study]
+    if not history:
+        where = "no study" if study is None else f"the study {study!r} has not"
+        raise StoreError(f"{where} measured {id}", hint=f"`ressearch show {id}` lists the studies that did")
+    name, trial = history[-1]
+    return store.study(name)[1], trial
+
+
+def _recipe_of(study: Study, trial: Trial) -> Recipe:
+    """The study's recipe, with what was decided for this trial."""
+    prefix = "parameters."
+    decided = {k.removeprefix(prefix): v for k, v in trial.decisions.items() if k.startswith(prefix)}
+    return replace(study.recipe, **decided)
+
+
+def _changed(recipe: Recipe, changes: Sequence[str]) -> Recipe:
+    """The recipe with what `--set` says. Raises BadParameter for what is no field, or no value of it."""
+    for change in changes:
+        name, _, text = change.partition("=")
+        known = [field.name for field in fields(recipe)]
+        if name not in known:
+            raise click.BadParameter(f"{name!r} is no field of the recipe; fields are {', '.join(known)}")
+        try:
+            recipe = replace(recipe, **{name: _value(type(getattr(recipe, name)), text)})
+        except ValueError as error:
+            raise click.BadParameter(str(error)) from error
+    return recipe
+
+
+def _value(kind: type, text: str) -> Any:
+    """What a text says to a field of a type: `true`, `12`, `0.5`."""
+    if kind is bool:
+        if text not in ("true", "false"):
+            raise ValueError(f"expected true or false, got {text!r}")
+        return text == "true"
+    return kind(text)
+
+
+def _final_data(study: Study, source: str | None) -> SearchData:
+    """All images for training, and the test images; of the study's data set, if that is what it was."""
+    from ressearch.data import load_final_data, load_search_data
+
+    if source is None and not study.data_source:
+        raise DataError(f"the study {study.name!r} brought its own training", hint="give --data to train by ours")
+    if source is None and load_search_data(study.data_source).checksum != study.data_checksum:
+        message = f"{study.data_source} does not hold the images that the study {study.name!r} has seen"
+        raise DataError(message, hint="give --data with the right ones, or with others on purpose")
+    return load_final_data(source or study.data_source)
+
+
+def _known(
+    store: Store, id: str, recipe: Recipe, data: SearchData, epochs: int, seeds: Sequence[int]
+) -> tuple[list[Retraining], list[int]]:
+    """What the store knows of these trainings already, and the seeds that are left."""
+    stored = [one for one in store.retrainings(id) if (one.recipe, one.data_checksum) == (recipe, data.checksum)]
+    of_seed = {one.seed: one for one in stored if one.fidelity.epochs == epochs}
+    return [of_seed[seed] for seed in seeds if seed in of_seed], [seed for seed in seeds if seed not in of_seed]
+
+
+def _say(one: Retraining, images: int, how: str) -> None:
+    from ressearch.view import percent
+
+    click.echo(f"seed {one.seed}: {percent(one.measurement.accuracy)} of {images:,} test images, {how}", err=True)
+
+
+def _retrain_table(found: list[Retraining]) -> None:
+    from ressearch.retraining import summary
+    from ressearch.view import percent
+
+    over = summary([one.measurement.accuracy for one in found])
+    spread = "" if over.deviation is None else f", standard deviation {100 * over.deviation:.2f}"
+    range_ = f"{percent(over.least)} to {percent(over.most)}"
+    click.echo(f"test accuracy: mean {percent(over.mean)} over {over.seeds} seed(s){spread}, {range_}")
+
+
+def _retrain_json(found: list[Retraining]) -> None:
+    from ressearch.retraining import summary
+
+    over = summary([one.measurement.accuracy for one in found])
+    page = {"test_accuracy": asdict(over), "trainings": [asdict(one) for one in found]}
+    click.echo(json.dumps(page, indent=2))
+
+
+RETRAIN_FORMATS: dict[str, Callable[[list[Retraining]], None]] = {"table": _retrain_table, "json": _retrain_json}
+
+
+@click.command()
+@click.argument("id")
+@click.option("--batch", type=click.IntRange(1), default=1, show_default=True, help="Images a pass.")
+@click.option("--repeats", type=click.IntRange(1), default=50, show_default=True, help="Passes that are timed.")
+@click.option("--threads", type=click.IntRange(1), help="Of the CPU.  [default: number of cores]")
+@click.option("--fp32", is_flag=True, help="No bf16, even where the device is fast at it.")
+@device_option
+@json_option
+@store_option
+def latency(
+    id: str, batch: int, repeats: int, threads: int | None, fp32: bool, device: str, form: str, store: Path
+) -> None:
+    """Time a network's forward pass: the median of timed batches, stored beside its cost.
+
+    ID is the beginning of an id in the store.
+    """
+    opened = opened_store(store)
+    architecture, _ = opened.architecture(id)
+
+    import torch
+
+    from ressearch.latency import time_passes
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+    found = time_passes(architecture, device, batch, repeats, amp=not fp32)
+    opened.record_latency(found)
+    if form == "json":
+        click.echo(json.dumps(asdict(found), indent=2))
+        return
+    times = [1e3 * seconds for seconds in (found.median_seconds, found.low_seconds, found.high_seconds)]
+    where = f"{found.threads} thread(s)" if found.threads else "GPU"
+    click.echo(
+        f"{architecture.id} on {found.device}, {where}, {found.precision}, batch {batch}: median "
+        f"{times[0]:.3f} ms (quartiles {times[1]:.3f} to {times[2]:.3f}, n = {repeats})"
+    )
