@@ -76,6 +76,18 @@ OPTIONS = {
 }  # fmt: skip
 """Block -> its optional settings -> what kind each is."""
 
+TRAINED: list[dict[str, Any]] = [
+    {},
+    {"data_fraction": 0.5},
+    {"epochs": 2, "schedule": 8, "resolution": 0.5},
+    {"epochs": 2, "schedule": 2},
+    {"epochs": 3, "schedule": 0, "resolution": 1},
+    {"flip": True, "crop": 2, "cutout": 4, "amp": True},
+    {"decoupled": True, "ema": 0.99, "amp": False, "crop": 0},
+]
+"""What `train:` may say beside the rate."""
+SEARCHED: list[dict[str, Any]] = [{}, {"time_limit": 0}, {"time_limit": 60, "evaluator": "mine:train"}]
+
 STANDARD = ["basic", "bottleneck", "dense_layer", "dense", "nested"]
 USERS = {"basic": ["nested"]}
 """Standard blocks by the standard block that they use: one that replaces it may not use them."""
@@ -278,12 +290,23 @@ class _Sketch:
         """What stands beside the network: limits that all keep, the recipe, and its open numbers."""
         entries = {
             "limits": {"macs": {"max": "1.5G"}, "depth": {"min": 1, "max": 100_000}, "params": {}},
-            "parameters": {"momentum": {"value": 0.5}, "lr": self.one(self.distributions())},
+            "parameters": {"momentum": {"value": 0.5}, "lr": self.one(self.distributions()), **self.changes()},
             "task": {"dataset": self.one(["digits", "no", "12"])},
-            "train": {"lr": self.one([1, 0.1, 1.0e-5]), "batch_size": 32, "data_fraction": 0.5, "warmup": 0},
-            "search": {"trials": 3, "seed": 0},
+            "train": {"lr": self.one([1, 0.1, 1.0e-5]), "batch_size": 32, "warmup": 0, **self.one(TRAINED)},
+            "search": {"trials": 3, "seed": 0, **self.one(SEARCHED)},
         }
         return {key: value for key, value in entries.items() if self.sometimes()}
+
+    def changes(self) -> Data:
+        """What may be open of the changes of images and weights: truth values and whole numbers."""
+        options = [
+            {},
+            {"flip": {"values": [True, False]}},
+            {"flip": {"value": True}, "crop": {"values": [0, 2, 4]}},
+            {"crop": {"min": 0, "max": 2}, "decoupled": {"values": [False, True]}},
+            {"cutout": {"value": 4}, "ema": {"values": [0, 0.99]}, "amp": {"value": False}},
+        ]
+        return dict(self.one(options))
 
     def distributions(self) -> list[Data]:
         stepped = [

@@ -21,7 +21,8 @@ from ressearch.space import SearchSpace
 from ressearch.training import Training, measure
 from ressearch.trial import Fidelity, Recipe
 
-RECIPE, FIDELITY = Recipe(batch_size=32), Fidelity(epochs=4)
+RECIPE = Recipe(batch_size=32, crop=1, flip=True, cutout=3, ema=0.9, decoupled=True)
+FIDELITY = Fidelity(epochs=4)
 DROPPING = """
 version: 1
 name: dropping
@@ -50,11 +51,14 @@ def training(network: Architecture, data: SearchData, seed: int = 0, epochs: int
 
 
 def weights(one: Training) -> dict[str, Tensor]:
-    return {name: value.clone() for name, value in one.network.state_dict().items()}
+    """Those that are trained and their mean."""
+    assert one.average is not None
+    state = one.network.state_dict() | {f"mean {name}": value for name, value in one.average.state_dict().items()}
+    return {name: value.clone() for name, value in state.items()}
 
 
 def equal(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
-    return all(torch.equal(one[name], other[name]) for name in one)
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
 
 @pytest.mark.parametrize("stop", [1, 3])
@@ -72,6 +76,7 @@ def test_it_goes_on_bit_for_bit(network: Architecture, digits: SearchData, tmp_p
     assert equal(weights(resumed), weights(through))
     momenta = zip(through.optimizer.state.values(), resumed.optimizer.state.values(), strict=True)
     assert all(torch.equal(a["momentum_buffer"], b["momentum_buffer"]) for a, b in momenta)
+    assert resumed.evaluate(digits.validation) == through.evaluate(digits.validation)
 
 
 def test_a_checkpoint_leaves_something_to_forget(network: Architecture, digits: SearchData, tmp_path: Path) -> None:
@@ -86,6 +91,25 @@ def test_a_checkpoint_leaves_something_to_forget(network: Architecture, digits: 
     torch.manual_seed(99)
     forgetful.epoch()
     assert not equal(weights(resumed), weights(forgetful))
+
+
+@pytest.mark.parametrize("forgotten", ["average", "order", "optimizer"])
+def test_each_part_of_a_checkpoint_matters(
+    network: Architecture, digits: SearchData, tmp_path: Path, forgotten: str
+) -> None:
+    """The saboteurs of the others: a checkpoint in which one part is that of a training at its start."""
+    path = tmp_path / "checkpoint"
+    stopped, fresh, resumed = (training(network, digits) for _ in range(3))
+    fresh.save(path)
+    start = torch.load(path, weights_only=True)[forgotten]
+    stopped.epoch()
+    stopped.save(path)
+    torch.save(torch.load(path, weights_only=True) | {forgotten: start}, path)
+    resumed.restore(path)
+    for each in (stopped, resumed):
+        torch.manual_seed(1)  # draws of the network are of no account here
+        each.epoch()
+    assert not equal(weights(stopped), weights(resumed))
 
 
 def test_measure_goes_on_and_leaves_one_file(network: Architecture, digits: SearchData, tmp_path: Path) -> None:
@@ -153,13 +177,13 @@ def test_kill_9_and_resume_end_in_the_same_weights(network: Architecture, digits
         data = load_search_data("digits")
         data = replace(data, train=Part(data.train.images[:200], data.train.labels[:200]))
         network = Architecture.from_json((folder / "network.json").read_text(encoding="utf-8"))
-        training = Training(network, data, Recipe(batch_size=32), Fidelity(epochs=40), 0, "cpu")
+        training = Training(network, data, RECIPE, Fidelity(epochs=40), 0, "cpu")
         while training.epochs_done < 40:
             training.epoch()
             training.save(folder / "checkpoint")
             print(training.epochs_done, flush=True)
             time.sleep(0.02)
-    """)
+    """).replace("RECIPE", repr(RECIPE))
     process = subprocess.Popen(
         [sys.executable, "-c", script, str(tmp_path)], stdout=subprocess.PIPE, text=True, encoding="utf-8"
     )

@@ -176,17 +176,68 @@ def test_a_named_block_takes_two_keys_more_than_a_block() -> None:
 
 
 def test_its_bounds_are_those_of_the_records() -> None:
-    """At each bound itself and a little beyond it, schema and record agree."""
+    """At each bound itself and a little beyond it, schema and record agree; truth values have none."""
     for record in (Recipe, Fidelity):
         for field in fields(record):
             schema = SCHEMA["properties"]["train"]["properties"][field.name]
             assert schema["default"] == field.default
             step = 1 if schema["type"] == "integer" else 1e-9
             bounds = [value for key, value in schema.items() if key.lower().endswith("imum")]
-            assert bounds
+            assert bool(bounds) != (schema["type"] == "boolean")
             for value in [bound + change for bound in bounds for change in (-step, 0, step)]:
-                text = HEAD + STAGES + f"train: {{{field.name}: {value!r}}}\n"
-                assert VALIDATOR.is_valid(tree(text)) == (codes(text) == set()), text
+                assert_agreement(f"train: {{{one_epoch(field.name)}{field.name}: {value!r}}}")
+
+
+def one_epoch(field: str) -> str:
+    """That a schedule is not below its epochs is more than a schema can say."""
+    return "epochs: 1, " if field == "schedule" else ""
+
+
+def assert_agreement(text: str) -> None:
+    assert VALIDATOR.is_valid(tree(HEAD + STAGES + text)) == (codes(HEAD + STAGES + text) == set()), text
+
+
+LITERALS = ["true", "false", "0", "1", "2", "0.5", "-1", "1e-3", "zebra", "'true'", "null", "[true]", "{}"]
+
+
+@pytest.mark.parametrize("literal", LITERALS)
+@pytest.mark.parametrize("field", [field.name for record in (Recipe, Fidelity) for field in fields(record)])
+def test_of_each_field_it_takes_the_kinds_that_the_reader_takes(field: str, literal: str) -> None:
+    assert_agreement(f"train: {{{one_epoch(field)}{field}: {literal}}}")
+    if field in {known.name for known in fields(Recipe)}:
+        assert_agreement(f"parameters: {{{field}: {{value: {literal}}}}}")
+        assert_agreement(f"parameters: {{{field}: {{values: [{literal}]}}}}")
+
+
+@pytest.mark.parametrize("key", ["trials", "workers", "seed", "time_limit", "evaluator"])
+@pytest.mark.parametrize("literal", [*LITERALS, "''", "mine:train", "2.5"])
+def test_of_a_study_it_takes_the_kinds_that_the_reader_takes(key: str, literal: str) -> None:
+    assert_agreement(f"search: {{{key}: {literal}}}")
+
+
+@pytest.mark.parametrize(
+    ("text", "fine"),
+    [
+        ("train: {flip: true, crop: 2, cutout: 4, ema: 0.9, decoupled: true, amp: false}", True),
+        ("train: {epochs: 2, schedule: 8, resolution: 0.5}", True),
+        ("train: {flip: 1}", False),
+        ("train: {amp: 'true'}", False),
+        ("train: {crop: 2.5}", False),
+        ("train: {ema: 1}", False),
+        ("train: {resolution: 0}", False),
+        ("parameters: {flip: {values: [true, false]}, crop: {values: [0, 2, 4]}}", True),
+        ("parameters: {crop: {min: 0, max: 4}, ema: {min: 0.9, max: 0.99}}", True),
+        ("parameters: {flip: {distribution: int_uniform, min: 0, max: 1}}", False),
+        ("parameters: {flip: {values: [0, 1]}}", False),
+        ("parameters: {crop: {values: [0.5]}}", False),
+        ("parameters: {schedule: {value: 8}}", False),
+        ("search: {time_limit: 60, evaluator: mine:train}", True),
+        ("search: {time_limit: 1.5}", False),
+        ("search: {evaluator: 3}", False),
+    ],
+)
+def test_what_came_later_is_taken_and_refused_by_both(text: str, fine: bool) -> None:
+    assert VALIDATOR.is_valid(tree(HEAD + STAGES + text)) == (codes(HEAD + STAGES + text) == set()) == fine
 
 
 # Against files
@@ -287,10 +338,10 @@ blocks:
       d: {graph: {nodes: {p: {op: conv3x3}}, edges: [[in, p]], optional_edges: [[p, out]], merge: add}}
 baselines: {one: {n: 1}}
 limits: {macs: {min: 1, max: 1M}}
-parameters: {lr: {distribution: uniform, min: 0.1, max: 0.5}}
+parameters: {lr: {distribution: uniform, min: 0.1, max: 0.5}, flip: {values: [true, false]}, crop: {values: [2, 4]}}
 task: {dataset: digits}
-train: {epochs: 1, lr: 0.1}
-search: {trials: 3, seed: 0}
+train: {epochs: 1, lr: 0.1, schedule: 9, decoupled: true, cutout: 2, ema: 0.5}
+search: {trials: 3, seed: 0, time_limit: 60, evaluator: mine:train}
 """
 
 

@@ -115,6 +115,14 @@ def test_any_number_stays_the_same_number(number: float) -> None:
         "vars: {x: {min: 1, max: 9, step: 3}, y: {min: 1, max: 8, log: true}, z: {min: 1.0, max: 2, step: 0.25}}",
         "vars: {x: 1, y: 1.0, z: true, u: {values: [8]}, v: {min: 1.0e-5, max: 1.0, log: true}}",
         "train: {lr: 1, warmup: 0, weight_decay: 1e-5}",
+        "train: {flip: true, crop: 4, cutout: 0, ema: 0, amp: false, decoupled: true}",
+        "train: {epochs: 2, schedule: 8, resolution: 0.5}",
+        "train: {epochs: 3, ema: 0.999, amp: true, decoupled: false, schedule: 3}",
+        "parameters: {flip: {values: [true, false]}, crop: {values: [0, 2, 4]}, amp: {value: false}}",
+        "parameters: {decoupled: {value: true}, cutout: {min: 0, max: 8}, ema: {values: [0, 0.5]}}",
+        "parameters: {flip: {value: true}}",
+        "search: {trials: 4, workers: 2, seed: 0, time_limit: 600, evaluator: mine.training:measure}",
+        "search: {time_limit: 0, evaluator: '12:30'}",
         "parameters: {lr: {distribution: log_uniform_values, min: 1e-3, max: 1}, momentum: {value: 0}}",
         "parameters: {batch_size: {min: 8, max: 64}, lr: {distribution: q_uniform, min: 1, max: 4}}",
         "parameters: {lr: {values: [1, 0.1]}, warmup: {min: 0.0, max: 0.5, q: 0.1}, momentum: {min: 0.1, max: 0.2}}",
@@ -136,6 +144,22 @@ def test_what_is_usual_is_left_out() -> None:
         "version: 1\nname: test\ninput:\n  shape: [3, 8, 8]\n  classes: 10\n"
         "stages:\n- width: 8\n  block: {op: conv3x3}\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("train", "written"),
+    [
+        ("epochs: 3", "epochs: 3"),
+        ("epochs: 3, schedule: 3", "epochs: 3"),
+        ("epochs: 3, schedule: 0", "epochs: 3"),
+        ("epochs: 3, schedule: 8", "epochs: 3, schedule: 8"),
+        ("schedule: 9", "schedule: 9"),
+        ("flip: true, crop: 0, amp: true", "flip: true"),
+        ("amp: false, ema: 0.0, decoupled: false, cutout: 0", "amp: false"),
+    ],
+)
+def test_of_train_what_is_usual_is_left_out(train: str, written: str) -> None:
+    assert to_yaml(of(f"train: {{{train}}}")).endswith(f"block: {{op: conv3x3}}\ntrain: {{{written}}}\n")
 
 
 @settings(max_examples=50)
