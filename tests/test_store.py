@@ -19,6 +19,7 @@ from sys import float_info
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from sqlalchemy import event
 
 from ressearch.architecture import Architecture, Node
 from ressearch.cost import cost_of
@@ -900,3 +901,54 @@ def test_a_store_may_be_made_by_several_at_once(path: Path) -> None:
     assert together(*(lambda name=f"study {n}": write_trials(path, name, 1) for n in range(6))) == []  # type: ignore[misc]
     with closing(Store.open(path)) as store:
         assert all(len(store.trials(store.study(f"study {n}")[0])) == 1 for n in range(6))
+
+
+# Speed
+
+
+TABLES = ("trials", "measurements", "retrainings", "latencies", "architectures")
+
+
+def test_no_query_reads_a_whole_table_of_trials_or_measurements(store: Store, study_id: int, path: Path) -> None:
+    """By SQLite's own plans of the very statements that the queries send."""
+    begin(store, study_id, 0)
+    store.complete(study_id, 0, KEY, MEASURED, RECIPE)
+    sent: list[tuple[str, object]] = []
+
+    def note(connection: object, cursor: object, statement: str, parameters: object, *rest: object) -> None:
+        sent.append((statement, parameters))
+
+    event.listen(store._engine, "before_cursor_execute", note)
+    retraining = Retraining(NET.id, RECIPE, CHECKSUM, Fidelity(), 0, MEASURED)
+    latency = Latency(NET.id, "cpu", "fp32", 64, 1, 30, median_seconds=0.02, low_seconds=0.01, high_seconds=0.04)
+    questions: list[Callable[[], object]] = [
+        lambda: store.results(study_id),
+        lambda: store.trials(study_id),
+        lambda: store.counts(study_id),
+        lambda: store.history(NET.id),
+        lambda: store.known(KEY),
+        lambda: begin(store, study_id, 1),
+        lambda: store.complete(study_id, 1, KEY, MEASURED, RECIPE),
+        lambda: store.record_retraining(retraining),
+        lambda: store.retrained(KEY),
+        lambda: store.retrainings(NET.id),
+        lambda: store.record_latency(latency),
+        lambda: store.latencies(NET.id),
+    ]
+    for question in questions:
+        sent.clear()
+        question()
+        plans = plans_of(path, sent)
+        assert plans
+        assert [step for step in plans if step.startswith(tuple(f"SCAN {table}" for table in TABLES))] == []
+    assert any(step.startswith("SCAN measurements") for step in plans_of(path, [("SELECT * FROM measurements", ())]))
+
+
+def plans_of(path: Path, statements: list[tuple[str, object]]) -> list[str]:
+    with closing(sqlite3.connect(path)) as connection:
+        return [
+            step[3]
+            for statement, parameters in statements
+            if statement.startswith(("SELECT", "UPDATE"))
+            for step in connection.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)  # type: ignore[arg-type]
+        ]

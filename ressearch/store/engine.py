@@ -70,16 +70,39 @@ def writing(engine: Engine) -> Iterator[Connection]:
 
 
 @contextmanager
-def _translated(path: object) -> Iterator[None]:
+def _translated(path: str | None) -> Iterator[None]:
     """SQLite's own errors as ours; a broken constraint goes through, since the caller knows what it means."""
     try:
         yield
     except IntegrityError:
         raise
     except DatabaseError as error:
-        raise StoreError(
-            f"{path}: {error.orig}", hint="is it an SQLite file, writable, and on a disk with space?"
-        ) from error
+        raise _explained(Path(path or ""), error.orig) from error
+
+
+DENIED = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM)
+
+
+def _explained(path: Path, error: BaseException | None) -> StoreError:
+    """What SQLite said, and the next step: an old file must be written to be read."""
+    version = _version_in_header(path)
+    if getattr(error, "sqlite_errorcode", 0) & 0xFF in DENIED and 0 < version < SCHEMA_VERSION:
+        return StoreError(
+            f"{path} is of version {version} and must be migrated, which cannot be done where it lies: {error}",
+            hint="copy it to where you may write, then `ressearch store migrate --store COPY`",
+        )
+    return StoreError(f"{path}: {error}", hint="is it an SQLite file, writable, and on a disk with space?")
+
+
+def _version_in_header(path: Path) -> int:
+    """PRAGMA user_version where SQLite cannot be asked, see https://www.sqlite.org/fileformat.html; 0 if not ours."""
+    try:
+        with path.open("rb") as file:
+            header = file.read(100)
+    except OSError:
+        return 0
+    version, owner = int.from_bytes(header[60:64], "big"), int.from_bytes(header[68:72], "big")
+    return version if owner == APPLICATION_ID else 0
 
 
 @contextmanager

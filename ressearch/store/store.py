@@ -136,14 +136,11 @@ class Store:
         Where the key was measured before, the earlier measurement counts and the trial is marked as reused.
         """
         with writing(self._engine) as connection:
+            study = _study_settings(connection, study_id)
+            _keep_recipe(connection, key.recipe_digest, recipe, study.data_checksum, study.evaluator)
             known = connection.execute(_of_key(measurements, key)).one_or_none()
-            if known is None:
-                study = _study_settings(connection, study_id)
-                _keep_recipe(connection, key.recipe_digest, recipe, study.data_checksum, study.evaluator)
-                row = rows.row_of_measurement(key, measurement)
-                measurement_id = _key_of(connection, insert(measurements).values(**row, created=time.time()))
-            else:
-                measurement_id = known.id
+            row = rows.row_of_measurement(key, measurement) | {"created": time.time()}
+            measurement_id = known.id if known else _key_of(connection, insert(measurements).values(**row))
             changes = {"state": "complete", "measurement_id": measurement_id, "reused": known is not None}
             _finish(connection, study_id, number, changes)
         return measurement if known is None else rows.measurement_of(known)

@@ -7,15 +7,14 @@ takes longer than a question to the store.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DatabaseError
 
-from ressearch.errors import StoreError
+from ressearch.errors import RessearchError, StoreError
 from ressearch.store.engine import mark, require_ours, writing
 from ressearch.store.schema import SCHEMA_VERSION
 
@@ -34,11 +33,11 @@ def upgrade(engine: Engine, path: Path) -> Upgrade | None:
     Raises StoreError, with the file unchanged, if it cannot be written, a search of the older version is running on
     it, or it holds what cannot be migrated.
     """
-    _require_no_search(path)
-    with _writing(engine, path) as connection:
+    with writing(engine) as connection:
         version = require_ours(connection, path)
         if version == SCHEMA_VERSION:
             return None
+        _require_no_search(path)
         backup = _backup(path, version)
         try:
             _migrate(connection, path, version)
@@ -46,27 +45,6 @@ def upgrade(engine: Engine, path: Path) -> Upgrade | None:
             backup.unlink()
             raise
     return Upgrade(version, backup)
-
-
-@contextmanager
-def _writing(engine: Engine, path: Path) -> Iterator[Connection]:
-    """A write transaction; where the disk does not permit one, the next step is to copy the file."""
-    try:
-        with writing(engine) as connection:
-            yield connection
-    except StoreError as error:
-        if not _denied(error.__cause__):
-            raise
-        raise StoreError(
-            f"{path} is of an older version and must be migrated, which cannot be done where it lies: {error.message}",
-            hint="copy it to where you may write, then `ressearch store migrate --store COPY`",
-        ) from error
-
-
-def _denied(error: BaseException | None) -> bool:
-    kinds = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM)
-    code = getattr(error.orig, "sqlite_errorcode", None) if isinstance(error, DatabaseError) else None
-    return isinstance(error, OSError) or (code is not None and code & 0xFF in kinds)
 
 
 def _require_no_search(path: Path) -> None:
@@ -90,16 +68,23 @@ def _backup(path: Path, version: int) -> Path:
     """A copy of the file's last state beside it under a free name, made by SQLite, which knows of its log."""
     backup = _free_name(path, version)
     part = backup.with_name(f"{backup.name}.part")
+    _remove(part)  # of an attempt that was killed
     try:
         with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(part)) as target:
             source.backup(target)
         part.rename(backup)
     except (OSError, sqlite3.Error) as error:
-        part.unlink(missing_ok=True)
+        _remove(part)
         raise StoreError(
-            f"cannot keep a copy of {path} at {backup}: {error}", hint="is there space on the disk? nothing was changed"
+            f"{path} is of version {version} and must be migrated; it cannot be copied to {backup.name} first: {error}",
+            hint="make space, or copy it to where you may write, then `ressearch store migrate --store COPY`",
         ) from error
     return backup
+
+
+def _remove(file: Path) -> None:
+    with suppress(OSError):
+        file.unlink()
 
 
 def _free_name(path: Path, version: int) -> Path:
@@ -124,4 +109,6 @@ def _migrate(connection: Connection, path: Path, version: int) -> None:
 
 
 def _told(error: Exception) -> str:
+    if isinstance(error, RessearchError):
+        return error.message
     return str(error.orig) if isinstance(error, DatabaseError) else str(error)

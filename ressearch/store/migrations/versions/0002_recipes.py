@@ -22,8 +22,9 @@ import sqlalchemy as sa
 import yaml
 from alembic import op
 
-from ressearch.analysis import analyse
+from ressearch.analysis import Analysis, analyse
 from ressearch.architecture import Architecture
+from ressearch.errors import ArchitectureError
 
 revision = "0002"
 down_revision = "0001"
@@ -137,7 +138,7 @@ def _move_architectures() -> None:
     insert = sa.text(f"INSERT INTO architectures ({', '.join(names)}) VALUES ({', '.join(f':{n}' for n in names)})")
     insert_kind = sa.text("INSERT INTO block_kinds (architecture_id, kind, count) VALUES (:id, :kind, :count)")
     for rows in _batches("architectures_1"):
-        wirings = {row["id"]: analyse(Architecture.from_json(row["graph"])) for row in rows}
+        wirings = {row["id"]: _wiring(**row) for row in rows}
         bind.execute(insert, [row | _facts(wirings[row["id"]]) for row in rows])
         kinds = [
             {"id": id, "kind": kind, "count": count}
@@ -148,6 +149,13 @@ def _move_architectures() -> None:
             bind.execute(insert_kind, kinds)
 
 
+def _wiring(id: str, graph: str, **_: Any) -> Analysis:
+    try:
+        return analyse(Architecture.from_json(graph))
+    except ArchitectureError as error:
+        raise ArchitectureError(f"architecture {id}: {error.message}") from error
+
+
 def _batches(table: str) -> Iterator[list[dict[str, Any]]]:
     last = ""
     query = sa.text(f"SELECT * FROM {table} WHERE id > :last ORDER BY id LIMIT {BATCH}")
@@ -156,7 +164,7 @@ def _batches(table: str) -> Iterator[list[dict[str, Any]]]:
         last = rows[-1]["id"]
 
 
-def _facts(wiring: Any) -> dict[str, Any]:
+def _facts(wiring: Analysis) -> dict[str, Any]:
     return {
         "nesting": wiring.nesting,
         "skips": wiring.skips,
