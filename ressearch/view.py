@@ -132,8 +132,8 @@ def architecture_page(architecture: Architecture, cost: Cost, history: Sequence[
         f"architecture {architecture.id}: {len(architecture)} nodes, depth {cost.depth}\n"
         f"{cost.flops:,} FLOPs ({cost.macs:,} MACs), {cost.params:,} parameters, "
         f"{cost.activations:,} activations, {cost.peak:,} at once\n"
-        f"nesting {wiring.nesting}, {wiring.skips} skips, {wiring.paths:,} paths of {min(wiring.spectrum)} to "
-        f"{max(wiring.spectrum)} layers ({wiring.mean_length:.1f} on average), "
+        f"nesting {wiring.nesting}, {wiring.skips} skips, {wiring.paths:,} paths of {wiring.shortest} to "
+        f"{wiring.longest} layers ({wiring.mean_length:.1f} on average), "
         f"receptive field {wiring.receptive_field} pixels\n"
         f"blocks: {_shares(wiring.kinds)}\n"
     )

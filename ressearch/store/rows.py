@@ -124,12 +124,11 @@ def cost_of_row(row: Row[Any]) -> Cost:
 
 def row_of_analysis(wiring: Analysis) -> dict[str, Any]:
     """The columns of `architectures` that tell of the wiring; block kinds have a table of their own."""
-    lengths = wiring.spectrum.keys()
     return {
         "nesting": wiring.nesting,
         "skips": wiring.skips,
-        "shortest_path": min(lengths),
-        "longest_path": max(lengths),
+        "shortest_path": wiring.shortest,
+        "longest_path": wiring.longest,
         "mean_path": wiring.mean_length,
         "log10_paths": log10(wiring.paths),
         "receptive_field": min(wiring.receptive_field, 2**63 - 1),  # of many strides: beyond every image, and 64 bits

@@ -168,8 +168,8 @@ def _facts(wiring: Analysis) -> dict[str, Any]:
     return {
         "nesting": wiring.nesting,
         "skips": wiring.skips,
-        "shortest_path": min(wiring.spectrum),
-        "longest_path": max(wiring.spectrum),
+        "shortest_path": wiring.shortest,
+        "longest_path": wiring.longest,
         "mean_path": wiring.mean_length,
         "log10_paths": log10(wiring.paths),
         "receptive_field": min(wiring.receptive_field, 2**63 - 1),
