@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 from ressearch import __version__
+from ressearch.cli_store import DEFAULT_STORE, migrated_first, opened_store, store_group, store_option
 from ressearch.errors import NothingFitsError, RessearchError
 
 if TYPE_CHECKING:
@@ -29,21 +30,11 @@ if TYPE_CHECKING:
     from ressearch.space import Candidate, SearchSpace
     from ressearch.view import Standing
 
-DEFAULT_STORE = Path("runs/ressearch.db")
 INVALID = 2
 INTERRUPTED = 130
 FAILED_TRIALS = 5
 PLAIN_WIDTH = 110
 MOST_BUILT = 1_000_000
-
-store_option = click.option(
-    "--store",
-    type=click.Path(dir_okay=False, path_type=Path),
-    default=DEFAULT_STORE,
-    show_default=True,
-    envvar="RESSEARCH_STORE",
-    help="Results store, an SQLite file.",
-)
 
 
 def format_option(*formats: str) -> Callable[[Any], Any]:
@@ -65,6 +56,9 @@ def cli() -> None:
 
     Write a search space in YAML, search it, and ask the results store which networks are best.
     """
+
+
+cli.add_command(store_group)
 
 
 @cli.command()
@@ -103,6 +97,8 @@ def search(
     workers = workers or defaults.get("workers", os.cpu_count() or 1)
     seed = defaults.get("seed", 0) if seed is None else seed
     name = name or space.name
+
+    migrated_first(store)
 
     from ressearch.search.run import run_study
     from ressearch.search.signals import Interrupted
@@ -182,10 +178,9 @@ def best(study: str | None, min_accuracy: float | None, limit: int, failed: bool
     STUDY is the one begun last if none is named. The ranking holds networks of at least --min-accuracy (a number in
     [0, 1]; by default the accuracy of the study's cheapest baseline), since without a floor the emptiest network wins.
     """
-    from ressearch.store import Store
     from ressearch.view import standing
 
-    opened = Store.open(store)
+    opened = opened_store(store)
     study_id, record = opened.study(study)
     if failed:
         _print_failures(opened.trials(study_id))
@@ -257,10 +252,9 @@ def _show_file(file: Path, form: str) -> None:
 def _show_stored(id: str, form: str, store: Path) -> None:
     from dataclasses import asdict
 
-    from ressearch.store import Store
     from ressearch.view import architecture_page
 
-    opened = Store.open(store)
+    opened = opened_store(store)
     architecture, cost = opened.architecture(id)
     history = opened.history(architecture.id)
     if form == "table":

@@ -12,10 +12,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ressearch.trial import Fidelity, Measurement, Origin, Recipe, Trial, TrialState
+from ressearch.trial import Failure, Fidelity, Latency, Measurement, Origin, Recipe, Trial, TrialState
 
 MEASURED = Measurement(
-    accuracy=0.5, loss=1.5, train_loss=1.25, seconds=2.0, images_per_second=640.0, peak_memory=1024, device="cpu"
+    accuracy=0.5,
+    loss=1.5,
+    train_loss=1.25,
+    seconds=2.0,
+    cpu_seconds=1.75,
+    images_per_second=640.0,
+    flops=6_000_000,
+    peak_memory=1024,
+    device="cpu",
+    precision="fp32",
 )
 RUNNING = Trial(number=0, architecture_id="0" * 16, decisions={}, seed=0)
 DIGITS = "96a506dfa7be07d9"
@@ -46,9 +55,15 @@ def refusal(build: Any, *args: Any, **changes: Any) -> str:
         ("warmup", -0.1, "warmup must be in [0, 1), got -0.1"),
         ("warmup", 1.0, "warmup must be in [0, 1), got 1.0"),
         ("warmup", nan, "warmup must be in [0, 1), got nan"),
+        ("ema", 1.0, "ema must be in [0, 1), got 1.0"),
+        ("crop", -1, "crop must be a whole number from 0, got -1"),
+        ("cutout", 1.5, "cutout must be a whole number from 0, got 1.5"),
+        ("decoupled", 1, "decoupled must be true or false, got 1"),
+        ("flip", "yes", "flip must be true or false, got yes"),
+        ("amp", 0, "amp must be true or false, got 0"),
     ],
 )
-def test_a_recipe_refuses(field: str, value: float, message: str) -> None:
+def test_a_recipe_refuses(field: str, value: object, message: str) -> None:
     assert refusal(Recipe, **{field: value}) == message
 
 
@@ -64,14 +79,23 @@ def test_the_ends_of_what_a_recipe_takes() -> None:
         ("data_fraction", 0.0, "data_fraction must be in (0, 1], got 0.0"),
         ("data_fraction", 1.01, "data_fraction must be in (0, 1], got 1.01"),
         ("data_fraction", nan, "data_fraction must be in (0, 1], got nan"),
+        ("resolution", 0.0, "resolution must be in (0, 1], got 0.0"),
+        ("resolution", 1.01, "resolution must be in (0, 1], got 1.01"),
+        ("schedule", 7, "schedule must be a whole number from 8, its epochs, got 7"),
+        ("schedule", 8.5, "schedule must be a whole number from 8, its epochs, got 8.5"),
     ],
 )
 def test_a_fidelity_refuses(field: str, value: float, message: str) -> None:
     assert refusal(Fidelity, **{field: value}) == message
 
 
+def test_a_schedule_is_as_long_as_the_training_unless_said() -> None:
+    assert Fidelity(epochs=3) == Fidelity(epochs=3, schedule=3)
+    assert Fidelity(epochs=3, schedule=8).schedule == 8
+
+
 @pytest.mark.parametrize("value", [nan, inf, -inf])
-@pytest.mark.parametrize("field", ["accuracy", "loss", "train_loss", "seconds", "images_per_second"])
+@pytest.mark.parametrize("field", ["accuracy", "loss", "train_loss", "seconds", "cpu_seconds", "images_per_second"])
 def test_a_measurement_is_finite(field: str, value: float) -> None:
     assert refusal(replace, MEASURED, **{field: value}) == f"{field} must be finite, got {value}"
 
@@ -83,9 +107,14 @@ def test_a_measurement_is_finite(field: str, value: float) -> None:
         ("accuracy", 1.01, "accuracy must be in [0, 1], got 1.01"),
         ("accuracy", 93, "accuracy must be in [0, 1], got 93"),
         ("seconds", -1.0, "seconds must be at least 0, got -1.0"),
+        ("cpu_seconds", -1.0, "cpu_seconds must be at least 0, got -1.0"),
+        ("images_per_second", -1.0, "images_per_second must be at least 0, got -1.0"),
+        ("flops", -1, "flops must be at least 0, got -1"),
+        ("peak_memory", -1, "peak_memory must be at least 0, got -1"),
+        ("precision", "fp64", "precision must be fp32 or bf16, got fp64"),
     ],
 )
-def test_a_measurement_refuses(field: str, value: float, message: str) -> None:
+def test_a_measurement_refuses(field: str, value: object, message: str) -> None:
     assert refusal(replace, MEASURED, **{field: value}) == message
 
 
@@ -102,7 +131,8 @@ POSSIBLE = {(TrialState.RUNNING, False, False), (TrialState.COMPLETE, True, Fals
 
 @pytest.mark.parametrize(("state", "measured", "failed"), list(product(TrialState, (False, True), (False, True))))
 def test_the_state_of_a_trial_agrees_with_what_it_holds(state: TrialState, measured: bool, failed: bool) -> None:
-    held: Any = {"measurement": MEASURED if measured else None, "error": "Traceback" if failed else None}
+    held: Any = {"measurement": MEASURED if measured else None}
+    held |= {"error": "Traceback", "failure": Failure.ERROR} if failed else {}
     if (state, measured, failed) in POSSIBLE:
         assert replace(RUNNING, state=state, **held).state is state
     else:
@@ -116,6 +146,28 @@ def test_a_baseline_and_no_other_trial_has_a_baselines_name() -> None:
     assert replace(RUNNING, origin=Origin.BASELINE, baseline="resnet8").baseline == "resnet8"
     assert refusal(replace, RUNNING, origin=Origin.BASELINE) == "baseline must be named if it is one, got None"
     assert refusal(replace, RUNNING, baseline="resnet8") == "baseline must be named if it is one, got resnet8"
+
+
+def test_a_failed_trial_and_no_other_tells_its_kind() -> None:
+    failed: Any = {"state": TrialState.FAILED, "error": "Traceback"}
+    message = "failure must be of a kind if and only if there is an error, got"
+    assert refusal(replace, RUNNING, **failed) == f"{message} None"
+    assert refusal(replace, RUNNING, failure=Failure.DIVERGED) == f"{message} diverged"
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("batch", 0, "batch must be at least 1, got 0"),
+        ("repeats", 0, "repeats must be at least 1, got 0"),
+        ("median_seconds", 0.005, "median_seconds must be between the quartiles, all above 0, got 0.005"),
+        ("low_seconds", 0.0, "median_seconds must be between the quartiles, all above 0, got 0.02"),
+        ("high_seconds", inf, "median_seconds must be between the quartiles, all above 0, got 0.02"),
+    ],
+)
+def test_a_latency_refuses(field: str, value: float, message: str) -> None:
+    fine = Latency("0" * 16, "cpu", "fp32", 64, 1, 30, median_seconds=0.02, low_seconds=0.01, high_seconds=0.04)
+    assert refusal(replace, fine, **{field: value}) == message
 
 
 def test_a_trials_number_counts_from_zero() -> None:
@@ -146,10 +198,17 @@ def test_the_digest_depends_on_every_field_and_on_the_data() -> None:
         "weight_decay": 1e-4,
         "label_smoothing": 0.1,
         "warmup": 0.1,
+        "decoupled": True,
+        "crop": 4,
+        "flip": True,
+        "cutout": 8,
+        "ema": 0.99,
+        "amp": False,
     }
     assert set(changes) == set(asdict(recipe)), "a new field needs a change here"
     digests = [replace(recipe, **{name: value}).digest(DIGITS) for name, value in changes.items()]
     digests += [recipe.digest(DIGITS), recipe.digest("another"), recipe.digest("")]
+    digests += [recipe.digest(DIGITS, "mine:train"), recipe.digest(DIGITS, "mine:other")]
     assert all(one != other for one, other in combinations(digests, 2))
 
 

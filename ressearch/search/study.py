@@ -7,6 +7,7 @@ the same name goes on: finished trials are kept, trials that were running are be
 from __future__ import annotations
 
 import platform
+import subprocess
 import time
 from collections import deque
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from ressearch.ranking import Point, pareto_front
 from ressearch.search.propose import Proposal, Proposer
 from ressearch.space import SearchSpace
 from ressearch.store import Store
-from ressearch.trial import Fidelity, Measurement, MeasurementKey, Origin, Recipe, Study, Trial, TrialState
+from ressearch.trial import Failure, Fidelity, Measurement, MeasurementKey, Origin, Recipe, Study, Trial, TrialState
 
 
 @dataclass(frozen=True)
@@ -99,12 +100,13 @@ class StudyBooks:
 
     def complete(self, number: int, measurement: Measurement) -> None:
         """Record what a trial measured; where its key was measured before, that measurement counts."""
-        accepted = self._store.complete(self._id, number, self._key(number), measurement)
+        recipe = self._open[number].candidate.recipe
+        accepted = self._store.complete(self._id, number, self._key(number), measurement, recipe)
         self._close(number, accepted.accuracy, reused=accepted is not measurement)
 
-    def fail(self, number: int, error: str) -> None:
-        """Record that a trial failed, with its traceback or message."""
-        self._store.fail(self._id, number, error)
+    def fail(self, number: int, error: str, failure: Failure = Failure.ERROR) -> None:
+        """Record that a trial failed, with its traceback or message, and of which kind that is."""
+        self._store.fail(self._id, number, error, failure)
         self._close(number, None, reused=False)
 
     def progress(self) -> Progress:
@@ -168,7 +170,7 @@ class StudyBooks:
 
     def _key(self, number: int) -> MeasurementKey:
         candidate, study = self._open[number].candidate, self.study
-        recipe_digest = candidate.recipe.digest(study.data_checksum)
+        recipe_digest = candidate.recipe.digest(study.data_checksum, study.evaluator)
         return MeasurementKey(candidate.architecture.id, recipe_digest, study.fidelity, study.seed)
 
     def _seconds_left(self) -> float | None:
@@ -194,12 +196,23 @@ def describe_study(space: SearchSpace, data: SearchData, *, name: str, source: s
         fidelity=space.grammar.fidelity,
         seed=seed,
         versions=_versions(),
+        commit=_commit(),
     )
 
 
 def _versions() -> dict[str, str]:
     packages = ("ressearch", "torch", "ray", "optuna", "numpy")
     return {"python": platform.python_version()} | {package: version(package) for package in packages}
+
+
+def _commit() -> str | None:
+    """Of the git repository that holds the working directory, if one does and git is there to ask."""
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        asked = subprocess.run(command, capture_output=True, text=True, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return asked.stdout.strip() or None if asked.returncode == 0 else None
 
 
 def _accuracy(trial: Trial) -> float | None:
