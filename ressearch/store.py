@@ -17,6 +17,7 @@ from typing import Any
 
 from sqlalchemy import (
     URL,
+    Boolean,
     CheckConstraint,
     Column,
     Connection,
@@ -44,7 +45,7 @@ from sqlalchemy.exc import DatabaseError, IntegrityError
 from ressearch.architecture import Architecture
 from ressearch.cost import Cost
 from ressearch.errors import StoreError, StudyError
-from ressearch.trial import Fidelity, Measurement, MeasurementKey, Origin, Recipe, Study, Trial, TrialState
+from ressearch.trial import Failure, Fidelity, Measurement, MeasurementKey, Origin, Recipe, Study, Trial, TrialState
 
 APPLICATION_ID = 0x52534348
 """Marks an SQLite file as ours ("RSCH")."""
@@ -52,6 +53,11 @@ SCHEMA_VERSION = 1
 BUSY_SECONDS = 30
 
 metadata = MetaData()
+
+
+def _column_type(kind: Any) -> Any:
+    return {"int": Integer, "bool": Boolean}.get(kind, Float)
+
 
 studies = Table(
     "studies",
@@ -63,10 +69,11 @@ studies = Table(
     Column("space_digest", String, nullable=False),
     Column("data_source", String, nullable=False),
     Column("data_checksum", String, nullable=False),
-    *(Column(f.name, Integer if f.type == "int" else Float, nullable=False) for f in fields(Recipe)),
+    *(Column(f.name, _column_type(f.type), nullable=False) for f in fields(Recipe)),
     Column("recipe_digest", String, nullable=False),
-    *(Column(f.name, Integer if f.type == "int" else Float, nullable=False) for f in fields(Fidelity)),
+    *(Column(f.name, _column_type(f.type), nullable=False) for f in fields(Fidelity)),
     Column("seed", Integer, nullable=False),
+    Column("evaluator", String, nullable=False),
     Column("versions", String, nullable=False, doc="JSON object: package -> version"),
     Column("created", Float, nullable=False, doc="seconds since 1970, UTC"),
 )
@@ -87,14 +94,19 @@ measurements = Table(
     Column("recipe_digest", String, nullable=False),
     Column("epochs", Integer, nullable=False),
     Column("data_fraction", Float, nullable=False),
+    Column("resolution", Float, nullable=False),
+    Column("schedule", Integer, nullable=False),
     Column("seed", Integer, nullable=False),
     Column("accuracy", Float, CheckConstraint("accuracy BETWEEN 0 AND 1"), nullable=False),
-    Column("loss", Float, nullable=False),
-    Column("train_loss", Float, nullable=False),
+    Column("loss", Float),
+    Column("train_loss", Float),
     Column("seconds", Float, CheckConstraint("seconds >= 0"), nullable=False),
-    Column("images_per_second", Float, nullable=False),
+    Column("cpu_seconds", Float, nullable=False),
+    Column("images_per_second", Float),
+    Column("flops", Integer),
     Column("peak_memory", Integer, nullable=False),
     Column("device", String, nullable=False),
+    Column("precision", String),
     Column("created", Float, nullable=False),
     UniqueConstraint("architecture_id", "recipe_digest", "epochs", "data_fraction", "seed"),
 )
@@ -113,6 +125,7 @@ trials = Table(
     Column("state", String, nullable=False),
     Column("measurement_id", ForeignKey("measurements.id")),
     Column("error", String),
+    Column("failure", String),
     Column("reused", Integer, nullable=False),
     Column("started", Float, nullable=False),
     Column("finished", Float),
@@ -260,10 +273,10 @@ class Store:
             _finish(connection, study_id, number, changes)
         return measurement if known is None else _measurement_of(known)
 
-    def fail(self, study_id: int, number: int, error: str) -> None:
-        """Record that a trial failed, with its traceback or message."""
+    def fail(self, study_id: int, number: int, error: str, failure: Failure) -> None:
+        """Record that a trial failed, with its traceback or message, and what kind of failure it was."""
         with self._write() as connection:
-            _finish(connection, study_id, number, {"state": "failed", "error": error})
+            _finish(connection, study_id, number, {"state": "failed", "error": error, "failure": failure.value})
 
     def known(self, key: MeasurementKey) -> Measurement | None:
         """What was measured under a key, in whatever study."""
@@ -468,6 +481,7 @@ def _trial_of(row: Row[Any]) -> Trial:
         state=TrialState(row.state),
         measurement=None if row.measurement_id is None else _measurement_of(row),
         error=row.error,
+        failure=None if row.failure is None else Failure(row.failure),
         reused=bool(row.reused),
     )
 

@@ -58,9 +58,12 @@ def measure(
         loss=loss,
         train_loss=training.train_loss,
         seconds=training.seconds + time.perf_counter() - started,
+        cpu_seconds=time.process_time(),
         images_per_second=training.step * recipe.batch_size / training.seconds,
+        flops=0,
         peak_memory=_peak_memory(device),
         device=_device_name(device),
+        precision="fp32",
     )
 
 
