@@ -93,7 +93,7 @@ class Fidelity:
 
 @dataclass(frozen=True)
 class Measurement:
-    """What training returned.
+    """What training returned; None is what nobody knows, since a user's own training did not say it.
 
     accuracy and loss: on validation data, which is never trained on; accuracy in [0, 1]. train_loss: mean over the
     last epoch. seconds: wall clock of training and evaluation. cpu_seconds: processor time of the process meanwhile;
@@ -103,15 +103,15 @@ class Measurement:
     """
 
     accuracy: float
-    loss: float
-    train_loss: float
+    loss: float | None
+    train_loss: float | None
     seconds: float
     cpu_seconds: float
-    images_per_second: float
-    flops: int
+    images_per_second: float | None
+    flops: int | None
     peak_memory: int
     device: str
-    precision: str
+    precision: str | None
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -119,8 +119,8 @@ class Measurement:
             _require(self, field.name, not isinstance(value, float) or isfinite(value), "finite")
         _require(self, "accuracy", 0 <= self.accuracy <= 1, "in [0, 1]")
         for amount in ("seconds", "cpu_seconds", "images_per_second", "flops", "peak_memory"):
-            _require(self, amount, getattr(self, amount) >= 0, "at least 0")
-        _require(self, "precision", self.precision in ("fp32", "bf16"), "fp32 or bf16")
+            _require(self, amount, (getattr(self, amount) or 0) >= 0, "at least 0")
+        _require(self, "precision", self.precision in ("fp32", "bf16", None), "fp32 or bf16")
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,8 @@ class Study:
     """All trials of one space, data set, recipe and fidelity, as it is told to the store.
 
     data_source: the data set's name or directory as the user gave it. recipe_digest: `Recipe.digest` with the data.
-    evaluator: `module:function` that trains in place of ours, or empty. seed: of the proposals and of every training.
+    evaluator: who trains in place of us, `module:function@digest of its source`, or empty; then there is no data source
+    and no data checksum, since it brings its own. seed: of the proposals and of every training.
     versions: of the packages that measured, by name.
     """
 
@@ -185,7 +186,8 @@ class Origin(StrEnum):
 class Trial:
     """One candidate of a study, with one seed, at one fidelity.
 
-    `failure` is the kind of what `error` tells in full. `reused` says that the measurement was known under the same recipe and that nothing was trained for it.
+    `failure` is the kind of what `error` tells in full. `reused` says that the measurement was known under the same
+    recipe and that nothing was trained for it.
     """
 
     number: int
