@@ -64,7 +64,7 @@ class Recipe:
 
 
 _LATER = {"decoupled": False, "crop": 0, "flip": False, "cutout": 0, "ema": 0.0, "amp": True}
-"""Fields that came after the first digests, with the value that means what was done before: a digest leaves them out."""
+"""Fields later than the first digests, with the value that means what was done before: a digest leaves them out."""
 
 
 @dataclass(frozen=True)
@@ -212,9 +212,7 @@ class Trial:
             (measured, failed) == expected.get(self.state, (False, True)),
             "consistent: complete has a measurement, failed has an error, running has neither",
         )
-        _require(
-            self, "failure", (self.failure is not None) == failed, "of a kind if and only if there is an error"
-        )
+        _require(self, "failure", (self.failure is not None) == failed, "of a kind if and only if there is an error")
         _require(
             self, "baseline", (self.baseline is not None) == (self.origin is Origin.BASELINE), "named if it is one"
         )

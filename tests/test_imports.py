@@ -15,14 +15,14 @@ PACKAGE = Path(ressearch.__file__).parent
 
 ROOMS = [
     "errors", "ops", "identity", "architecture", "cost", "analysis", "trial", "space", "network", "data", "training",
-    "store", "ranking", "search", "view", "explanations", "cli", "__main__",
+    "evaluator", "store", "ranking", "search", "view", "explanations", "cli", "__main__",
 ]  # fmt: skip
 """In the order in which data flows; the order of imports."""
 
 HEAVY = {
     "ray": {"search"},
     "optuna": {"search"},
-    "torch": {"network", "data", "training", "search"},
+    "torch": {"network", "data", "training", "evaluator", "search"},
     "sqlalchemy": {"store"},
     "PIL": {"data"},
 }

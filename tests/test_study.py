@@ -12,7 +12,7 @@ from ressearch.errors import StudyError
 from ressearch.search.study import Job, StudyBooks, describe_study
 from ressearch.space import SearchSpace
 from ressearch.store import Store
-from ressearch.trial import Measurement, Origin, TrialState
+from ressearch.trial import Failure, Measurement, Origin, TrialState
 from tests.test_propose import SMALL
 
 
@@ -31,7 +31,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 def measured(job: Job) -> Measurement:
     """A table instead of training: accuracy rises with the parameters."""
     accuracy = len(job.architecture) / (len(job.architecture) + 10)
-    return Measurement(accuracy, 1.0, 1.0, 0.1, 100.0, 1, "cpu")
+    return Measurement(accuracy, 1.0, 1.0, 0.1, 0.1, 100.0, 1, 1, "cpu", "fp32")
 
 
 def books_of(
@@ -103,7 +103,7 @@ def test_a_failed_trial_is_recorded_counted_and_not_tried_again(
     books = books_of(demo, digits, store, trials=4)
     job = books.next_job()
     assert job is not None
-    books.fail(job.number, "Traceback: the loss was nan")
+    books.fail(job.number, "Traceback: the loss was nan", Failure.DIVERGED)
     drive(books)
     progress = books.progress()
     assert (progress.done, progress.failed, progress.running) == (3, 1, 0)
