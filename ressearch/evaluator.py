@@ -132,13 +132,15 @@ def _digest(module: ModuleType, function: Evaluator) -> str:
         try:
             digest.update(Path(file).read_bytes())
         except OSError as error:
-            message = f"the source of {module.__name__} cannot be read from {file}: {error.strerror}"
-            raise EvaluatorError(message, hint="changed code is known by it; name a module that is a file") from error
+            hint = "changed code is known by its source; put the function into a file"
+            raise EvaluatorError(
+                f"{module.__name__} has no source file that can be read ({file})", hint=hint
+            ) from error
     return digest.hexdigest()[:16]
 
 
 def _file(module: ModuleType) -> str:
-    return module.__file__ or "no file"
+    return getattr(module, "__file__", None) or "no file"
 
 
 def measure_with(

@@ -42,10 +42,8 @@ def overrun(seconds: float, report: Path) -> str | None:
         return None
     if not text.startswith(BEGINNING):
         return None
-    place = "\n".join(_place(text))
-    return (
-        f"not done after {seconds:g} s, the time limit of a trial (--time-limit); the most recent call last:\n{place}"
-    )
+    told = f"not done after {seconds:g} s, the time limit of a trial (--time-limit); most recent call last:"
+    return "\n".join([told, *_place(text)])
 
 
 def _place(text: str) -> list[str]:
