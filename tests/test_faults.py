@@ -97,13 +97,13 @@ def test_each_failure_is_told_by_its_kind_and_the_study_goes_on(desk: Desk) -> N
 
 def test_the_example_of_an_own_training_runs(desk: Desk) -> None:
     (desk.path / "search_spaces").mkdir()
-    shutil.copy(ROOT / "search_spaces" / "my_training.py", desk.path / "search_spaces")
-    (desk.path / "tiny.yaml").write_text(SPACE.replace("epochs: 1", "epochs: 6"), encoding="utf-8")
-    words = ("search", "tiny.yaml", "--evaluator", "search_spaces.my_training:evaluate", "--trials", "2")
-    status, _, err = desk.run(*words, "--workers", "1")
+    for name in ("demo.yaml", "my_training.py"):
+        shutil.copy(ROOT / "search_spaces" / name, desk.path / "search_spaces")
+    documented = "search search_spaces/demo.yaml --evaluator search_spaces.my_training:evaluate --name mine"
+    status, _, err = desk.run(*documented.split(), "--trials", "1")
     assert status == 0, err
-    found = desk.rows("select accuracy > 0.2, loss > 0, train_loss > 0, flops, device from measurements")
-    assert found == [(1, 1, 1, None, "cpu")] * 2
+    found = desk.rows("select accuracy > 0.9, loss > 0, train_loss > 0, flops, device from measurements")
+    assert found == [(1, 1, 1, None, "cpu")]
     ((evaluator, source),) = desk.rows("select evaluator, data_source from studies")
     assert str(evaluator).startswith("search_spaces.my_training:evaluate@")
     assert source == ""
@@ -176,6 +176,22 @@ def test_a_trial_goes_on_from_its_last_epoch_when_worker_and_driver_are_killed(d
     undisturbed = measure(network, load_search_data("digits"), recipe, fidelity, seed=0)
     found = desk.rows("select accuracy, loss, train_loss from measurements")
     assert found == [(undisturbed.accuracy, undisturbed.loss, undisturbed.train_loss)]
+
+
+@pytest.mark.slow
+def test_a_trial_that_rays_memory_monitor_ends_again_and_again_is_out_of_memory(desk: Desk) -> None:
+    """Ray is told that next to no memory is there, so it ends whatever works."""
+    limits = {"RAY_memory_usage_threshold": "0.0001", "RAY_memory_monitor_refresh_ms": "500"}
+    desk.environment |= limits
+    (desk.path / "tiny.yaml").write_text(SPACE.replace("epochs: 1", "epochs: 2000"), encoding="utf-8")
+    status, _, err = desk.run("search", "tiny.yaml", "--trials", "1", "--workers", "1")
+    assert status == 5, err
+    ((failure, error),) = desk.rows("select failure, error from trials")
+    assert failure == "out of memory"
+    first, *reason = str(error).splitlines()
+    assert first == "3 workers died over this trial; the last said:"
+    assert "killed due to the node running low on memory" in reason[0]
+    assert len(reason) == 2, "who else runs on this machine is nobody's business"
 
 
 @pytest.mark.slow
