@@ -15,6 +15,7 @@ import pytest
 import torch
 
 from ressearch.errors import DivergedError, TrainingError
+from ressearch.evaluator import load_evaluator
 from ressearch.search.checkpoints import Checkpoints
 from ressearch.search.time_limit import limited, overrun
 from ressearch.search.worker import failure_of, outcome_of, with_checkpoint
@@ -63,6 +64,34 @@ def test_divergence_and_errors_come_back_with_their_kind_and_traceback() -> None
     kind, _ = told(outcome_of(job(source="/nowhere")))
     assert kind == "error"
     assert "/nowhere" in outcome_of(job(source="/nowhere"))["error"]
+
+
+MINE = "def evaluate(network, *, recipe, fidelity, seed, device):\n    {body}\n"
+
+
+def test_code_that_changed_during_the_search_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    (tmp_path / "changed_training.py").write_text(MINE.format(body="return 0.5"), encoding="utf-8")
+    outcome = outcome_of(job(evaluator=f"changed_training:evaluate@{16 * '0'}"))
+    assert outcome["failure"] == "error"
+    assert outcome["error"].endswith(
+        "ressearch.errors.EvaluatorError: error[E600]: the code of changed_training:evaluate was changed during the"
+        " search\n  = help: begin another study with it\n"
+    )
+
+
+@pytest.mark.gpu
+def test_after_a_lack_of_gpu_memory_all_of_it_is_given_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    body = "held = [torch.zeros(2**28, device='cuda') for _ in range(10**6)]\n    return len(held)"
+    (tmp_path / "greedy_training.py").write_text("import torch\n" + MINE.format(body=body), encoding="utf-8")
+    identity = load_evaluator("greedy_training:evaluate").identity
+    for _ in range(2):  # a worker goes on after it
+        assert outcome_of(job(evaluator=identity))["failure"] == "out of memory"
+        assert torch.cuda.memory_reserved() == 0
+    assert set(outcome_of(job())) == {"measurement"}
 
 
 def of_torch() -> BaseException:
