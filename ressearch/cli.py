@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from ressearch.search.study import Progress
     from ressearch.space import Candidate, SearchSpace
+    from ressearch.trial import Trial
     from ressearch.view import Standing
 
 INVALID = 2
@@ -70,6 +71,10 @@ cli.add_command(store_group)
 @click.option(
     "--name", callback=_checked_name, help="Name of the study; an existing one goes on.  [default: the file's name:]"
 )
+@click.option("--evaluator", metavar="MODULE:FUNCTION", help="Your own training; it brings its own data, see README.")
+@click.option(
+    "--time-limit", type=click.IntRange(0, 10**7), help="Seconds that a trial may take, 0 for any.  [default: 3600]"
+)
 @store_option
 def search(
     file: Path,
@@ -78,6 +83,8 @@ def search(
     workers: int | None,
     seed: int | None,
     name: str | None,
+    evaluator: str | None,
+    time_limit: int | None,
     store: Path,
 ) -> None:
     """Search the space in FILE: train networks, baselines first, and remember what they measure.
@@ -90,8 +97,11 @@ def search(
     space = SearchSpace.load(file)
     _print_remarks(space)
     defaults = space.grammar.search
-    source = source or space.grammar.dataset
-    if source is None:
+    if source and evaluator:
+        raise click.UsageError("--data and --evaluator exclude each other: an evaluator brings its own data")
+    evaluator = evaluator or ("" if source else defaults.get("evaluator", ""))
+    source = source or space.grammar.dataset or ""
+    if not source and not evaluator:
         raise click.UsageError("no data set: give --data, or write task: {dataset: ...} in the file")
     trials = trials or defaults.get("trials", 24)
     workers = workers or defaults.get("workers", os.cpu_count() or 1)
@@ -102,14 +112,16 @@ def search(
 
     from ressearch.search.run import run_study
     from ressearch.search.signals import Interrupted
+    from ressearch.search.time_limit import DEFAULT_SECONDS
 
+    limit = defaults.get("time_limit", DEFAULT_SECONDS) if time_limit is None else time_limit
+    known: dict[str, Any] = {"trials": trials, "workers": workers, "seed": seed, "name": name, "store": store}
     try:
-        with _live() as watch:
-            last = run_study(
-                space, source=source, store=store, name=name, trials=trials, workers=workers, seed=seed, watch=watch
-            )
+        with _live() as (watch, say):
+            last = run_study(space, source=source, evaluator=evaluator, time_limit=limit, watch=watch, say=say, **known)
     except Interrupted as interruption:
-        again = _command_to_resume(file, source, trials, workers, seed, name, store)
+        trained = {"evaluator": evaluator} if evaluator else {"data": source}
+        again = _command_to_resume(file, trained | known | ({} if time_limit is None else {"time_limit": time_limit}))
         click.echo(f"\ninterrupted; every finished trial is kept. To go on:\n  {again}", err=True)
         os._exit(128 + interruption.signal)  # a half-started Ray may crash when Python ends in the ordinary way
     _report_end(last, name, store)
@@ -135,25 +147,24 @@ def _report_end(last: Progress, name: str, store: Path) -> None:
         sys.exit(FAILED_TRIALS)
 
 
-def _command_to_resume(file: Path, source: str, trials: int, workers: int, seed: int, name: str, store: Path) -> str:
+def _command_to_resume(file: Path, settings: dict[str, Any]) -> str:
     import shlex
 
-    words = [_program(), "search", str(file), "--data", source, "--trials", str(trials), "--workers", str(workers)]
-    words += ["--seed", str(seed), "--name", name, "--store", str(store)]
-    return shlex.join(words)
+    flags = [word for key, value in settings.items() for word in (f"--{key.replace('_', '-')}", str(value))]
+    return shlex.join([_program(), "search", str(file), *flags])
 
 
 @contextmanager
-def _live() -> Iterator[Callable[[Progress], None]]:
-    """A view of the progress on stderr: redrawn on a terminal, a line per finished trial elsewhere."""
+def _live() -> Iterator[tuple[Callable[[Progress], None], Callable[[str], None]]]:
+    """How to show progress and texts on stderr: redrawn on a terminal, a line per finished trial elsewhere."""
     from rich.live import Live
 
     from ressearch.view import progress_line, progress_view
 
     console = _console(sys.stderr)
     if console.is_terminal:
-        with Live("starting the workers", console=console, refresh_per_second=4) as live:
-            yield lambda progress: live.update(progress_view(progress))
+        with Live("reading the data", console=console, refresh_per_second=4) as live:
+            yield lambda progress: live.update(progress_view(progress)), live.update
         return
     ended = [0]
 
@@ -162,7 +173,7 @@ def _live() -> Iterator[Callable[[Progress], None]]:
             ended[0] = progress.done + progress.failed
             click.echo(progress_line(progress), err=True)
 
-    yield watch
+    yield watch, lambda text: click.echo(text, err=True)
 
 
 @cli.command()
@@ -218,12 +229,19 @@ def _best_csv(found: Standing, limit: int) -> None:
 BEST_FORMATS: dict[str, Callable[[Standing, int], None]] = {"table": _best_table, "json": _best_json, "csv": _best_csv}
 
 
-def _print_failures(trials: list[Any]) -> None:
+def _print_failures(trials: list[Trial]) -> None:
+    """The failed trials, those of a kind together."""
+    from ressearch.trial import Failure
+
     failed = [trial for trial in trials if trial.error is not None]
     if not failed:
         click.echo("no trial of this study failed", err=True)
-    for trial in failed:
-        click.echo(f"trial {trial.number}, architecture {trial.architecture_id}:\n{trial.error.rstrip()}\n")
+    for kind in Failure:
+        alike = [trial for trial in failed if trial.failure is kind]
+        if alike:
+            click.echo(f"{kind}: {len(alike)} trial(s)\n")
+        for trial in alike:
+            click.echo(f"trial {trial.number}, architecture {trial.architecture_id}:\n{(trial.error or '').rstrip()}\n")
 
 
 @cli.command()

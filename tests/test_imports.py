@@ -15,14 +15,19 @@ PACKAGE = Path(ressearch.__file__).parent
 
 ROOMS = [
     "errors", "ops", "identity", "architecture", "cost", "analysis", "trial", "space", "network", "data", "training",
-    "store", "ranking", "search", "view", "explanations", "cli_store", "cli", "__main__",
+    "errors", "ops", "identity", "architecture", "cost", "analysis", "trial", "space", "device", "network", "data",
+    "augmentation", "capture", "training", "retraining", "latency", "evaluator", "store", "ranking", "search", "view",
+    "explanations", "cli_store", "cli_networks", "cli", "__main__",
 ]  # fmt: skip
 """In the order in which data flows; the order of imports."""
 
 HEAVY = {
     "ray": {"search"},
     "optuna": {"search"},
-    "torch": {"network", "data", "training", "search"},
+    "torch": {
+        "device", "network", "data", "augmentation", "capture", "training", "retraining", "latency", "evaluator", "search",
+        "cli_networks",
+    },
     "sqlalchemy": {"store"},
     "alembic": {"store"},
     "PIL": {"data"},
