@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 from ressearch import __version__
+from ressearch.cli_networks import latency, retrain
 from ressearch.cli_store import DEFAULT_STORE, migrated_first, opened_store, store_group, store_option
 from ressearch.errors import NothingFitsError, RessearchError
 
@@ -60,6 +61,8 @@ def cli() -> None:
 
 
 cli.add_command(store_group)
+cli.add_command(retrain)
+cli.add_command(latency)
 
 
 @cli.command()

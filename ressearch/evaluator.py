@@ -12,7 +12,6 @@ import inspect
 import os
 import random
 import re
-import resource
 import sys
 import time
 import traceback
@@ -30,6 +29,7 @@ import torch
 from torch import nn
 
 from ressearch.architecture import Architecture
+from ressearch.device import device_name, forget_peak, peak_memory
 from ressearch.errors import DivergedError, EvaluatorError, TrainingError
 from ressearch.network import Network
 from ressearch.trial import Fidelity, Measurement, Recipe
@@ -158,13 +158,12 @@ def measure_with(
     TrainingError for what is no answer.
     """
     network = _fresh_network(architecture, seed, device)
-    if torch.cuda.is_initialized():
-        torch.cuda.reset_peak_memory_stats()
+    forget_peak(device)
     started, used = time.perf_counter(), _processor_seconds()
     answer = evaluator.function(network, recipe=recipe, fidelity=fidelity, seed=seed, device=device)
     seconds, cpu_seconds = time.perf_counter() - started, _processor_seconds() - used
     figures = _figures(evaluator.name, answer)
-    trained_on = next(network.parameters(), torch.empty(0)).device  # the evaluator may have moved it
+    trained_on = str(next(network.parameters()).device)  # the evaluator may have moved it
     return Measurement(
         accuracy=figures["accuracy"],
         loss=figures.get("loss"),
@@ -173,8 +172,8 @@ def measure_with(
         cpu_seconds=cpu_seconds,
         images_per_second=figures.get("images_per_second"),
         flops=None,
-        peak_memory=_peak_memory(trained_on),
-        device=torch.cuda.get_device_name(trained_on) if trained_on.type == "cuda" else trained_on.type,
+        peak_memory=peak_memory(trained_on),
+        device=device_name(trained_on),
         precision=None,
     )
 
@@ -189,13 +188,6 @@ def _fresh_network(architecture: Architecture, seed: int, device: str) -> nn.Mod
 def _processor_seconds() -> float:
     """Of this process and of its children that have ended."""
     return sum(os.times()[:4])
-
-
-def _peak_memory(device: torch.device) -> int:
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device)
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def _figures(name: str, answer: Any) -> dict[str, float]:

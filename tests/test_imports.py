@@ -14,7 +14,6 @@ import ressearch
 PACKAGE = Path(ressearch.__file__).parent
 
 ROOMS = [
-    "errors", "ops", "identity", "architecture", "cost", "analysis", "trial", "space", "network", "data", "training",
     "errors", "ops", "identity", "architecture", "cost", "analysis", "trial", "space", "device", "network", "data",
     "augmentation", "capture", "training", "retraining", "latency", "evaluator", "store", "ranking", "search", "view",
     "explanations", "cli_store", "cli_networks", "cli", "__main__",
@@ -25,7 +24,15 @@ HEAVY = {
     "ray": {"search"},
     "optuna": {"search"},
     "torch": {
-        "device", "network", "data", "augmentation", "capture", "training", "retraining", "latency", "evaluator", "search",
+        "device",
+        "network",
+        "data",
+        "augmentation",
+        "capture",
+        "training",
+        "latency",
+        "evaluator",
+        "search",
         "cli_networks",
     },
     "sqlalchemy": {"store"},
