@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from ressearch.errors import StudyError
 from ressearch.search.study import Job, StudyBooks, describe_study
 from ressearch.space import SearchSpace
 from ressearch.store import Store
-from ressearch.trial import Measurement, Origin, TrialState
+from ressearch.trial import Failure, Measurement, Origin, TrialState
 from tests.test_propose import SMALL
 
 
@@ -103,11 +104,12 @@ def test_a_failed_trial_is_recorded_counted_and_not_tried_again(
     books = books_of(demo, digits, store, trials=4)
     job = books.next_job()
     assert job is not None
-    books.fail(job.number, "Traceback: the loss was nan")
+    books.fail(job.number, "Traceback: the loss was nan", Failure.DIVERGED)
     drive(books)
     progress = books.progress()
     assert (progress.done, progress.failed, progress.running) == (3, 1, 0)
-    assert store.trials(store.study("study")[0])[0].error == "Traceback: the loss was nan"
+    failed = store.trials(store.study("study")[0])[0]
+    assert (failed.error, failed.failure) == ("Traceback: the loss was nan", Failure.DIVERGED)
     assert drive(books_of(demo, digits, store, trials=4)) == []
 
 
@@ -160,3 +162,31 @@ def test_images_must_fit_the_space(digits: SearchData, store: Store) -> None:
         "error[E600]: the space 'small' is for images of 3x32x32 in 10 classes, digits has 1x8x8 in 10\n"
         "  = help: write input: {shape: [1, 8, 8], classes: 10}, or give other data"
     )
+
+
+def test_a_study_tells_the_commit_of_its_directory(
+    demo: SearchSpace, digits: SearchData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def told() -> str | None:
+        return describe_study(demo, digits, name="study", source="digits", seed=0).commit
+
+    def git(*words: str) -> str:
+        author = ("-c", "user.name=n", "-c", "user.email=n@example.org", "-c", "commit.gpgsign=false")
+        return subprocess.run(["git", *author, *words], capture_output=True, text=True, check=True).stdout.strip()
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    assert told() is None
+    git("init", "-q")
+    assert told() is None
+    Path("space.yaml").write_text("version: 1\n", encoding="utf-8")
+    git("add", ".")
+    git("commit", "-q", "-m", "first")
+    commit = git("rev-parse", "HEAD")
+    assert told() == commit
+    git("tag", "v1")
+    assert told() == commit
+    Path("space.yaml").write_text("version: 2\n", encoding="utf-8")
+    assert told() == f"{commit}-dirty"
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert told() is None
