@@ -6,9 +6,11 @@ import csv
 import io
 import json
 import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -347,6 +349,16 @@ def test_a_store_is_migrated_on_request(old: Path) -> None:
     assert run("store", "migrate", cwd=old) == (0, "", MIGRATED)
     assert run("store", "migrate", cwd=old) == (0, "", "runs/ressearch.db is of the present version\n")
     assert sorted(file.name for file in (old / "runs").iterdir()) == ["ressearch.db", "ressearch.db.v1.bak"]
+
+
+def test_a_search_says_that_it_migrated_the_store(old: Path) -> None:
+    with closing(sqlite3.connect(old / "runs" / "ressearch.db")) as connection:
+        ((text,),) = connection.execute("SELECT space_text FROM studies WHERE name = 'tiny'")
+    (old / "tiny.yaml").write_text(text, encoding="utf-8")
+    begun = "error[E600]: the study 'tiny' was begun with another seed\n"
+    hint = "  = help: give this one another --name, or go on with what it was begun with\n"
+    assert run("search", "tiny.yaml", "--seed", "5", cwd=old) == (2, "", MIGRATED + begun + hint)
+    assert run("search", "tiny.yaml", "--seed", "5", cwd=old) == (2, "", begun + hint)
 
 
 def test_there_must_be_a_store_to_migrate(empty: Path) -> None:

@@ -219,7 +219,7 @@ def _versions() -> dict[str, str]:
 
 def _commit() -> str | None:
     """Of the git repository that holds the working directory, if one does and git is there to ask."""
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    command = ["git", "--no-optional-locks", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     try:
         asked = subprocess.run(command, capture_output=True, text=True, timeout=10)
     except (OSError, subprocess.TimeoutExpired):

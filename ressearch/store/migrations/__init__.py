@@ -1,8 +1,10 @@
 """From each version of the tables to the next: one file per step in `versions`, run by Alembic, never changed later.
 
 A step knows the tables by its own words, not by `schema.py`, which is always about the present ones; a test compares
-what all steps make with what `schema.py` makes. Every version leaves a small real file of its own in
-`tests/stores/vN.db`, opened by every later one: who adds a step adds the file that the version before it made.
+what all steps make with what `schema.py` makes. Only what follows from a graph is computed by today's `analysis`.
+
+Every version leaves a small real file of its own in `tests/stores/vN.db`, opened by every later one: who adds a step
+adds the file that the version before it made.
 
 There is no alembic.ini: all that Alembic needs to know stands here and in `env.py`.
 """
