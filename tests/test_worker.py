@@ -184,6 +184,11 @@ def test_checkpoints_lie_beside_the_store_and_go_with_their_trials(tmp_path: Pat
     assert sorted(p.name for p in files[0].parent.iterdir()) == ["11.pt", "11.pt.4711", "2.pt", "2.pt.4711"]
     found.keep_only([11])
     assert sorted(p.name for p in files[0].parent.iterdir()) == ["11.pt", "11.pt.4711"]
+    stranger = files[0].with_name("11.pth")
+    stranger.touch()
+    found.keep_only([])
+    assert list(files[0].parent.iterdir()) == [stranger], "what is not ours is left alone"
+    stranger.unlink()
     found.keep_only([])
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "results.db.checkpoints").touch()

@@ -5,6 +5,7 @@ They are no results, only time saved: none is ever needed, and one that cannot b
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
@@ -33,8 +34,9 @@ class Checkpoints:
     def keep_only(self, running: Collection[int]) -> None:
         """Remove what is of no running trial, e.g. because a driver was killed before it could."""
         if self._folder.is_dir():
-            for path in self._folder.iterdir():
-                if path.name.partition(".")[0] not in map(str, running):
+            for path in self._folder.glob("*.pt*"):
+                number = re.fullmatch(r"(\d+)\.pt(\.\d+)?", path.name)
+                if number and int(number[1]) not in running:
                     path.unlink(missing_ok=True)
             self._tidy()
 
@@ -53,4 +55,4 @@ def drop(checkpoint: Path) -> None:
 
 def traces(checkpoint: Path) -> list[Path]:
     """The files that there are of a checkpoint, half-written ones too."""
-    return sorted(checkpoint.parent.glob(f"{checkpoint.name}*"))
+    return [*checkpoint.parent.glob(checkpoint.name), *checkpoint.parent.glob(f"{checkpoint.name}.*")]
