@@ -301,16 +301,16 @@ def test_limits_that_nothing_satisfies_end_a_search_before_it_begins(empty: Path
 
 
 def test_the_next_step_is_named_as_it_can_be_typed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from ressearch.cli import _program
+    from ressearch.cli.options import program
 
     monkeypatch.setattr(sys, "argv", [".venv/bin/ressearch", "search"])
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert _program() == ".venv/bin/ressearch"
+    assert program() == ".venv/bin/ressearch"
     (tmp_path / "ressearch").write_text("#!/bin/sh\n")
     (tmp_path / "ressearch").chmod(0o755)
-    assert _program() == "ressearch"
+    assert program() == "ressearch"
     monkeypatch.setattr(sys, "argv", ["/somewhere/ressearch/__main__.py"])
-    assert _program() == "ressearch"
+    assert program() == "ressearch"
 
 
 @pytest.fixture

@@ -16,25 +16,14 @@ PACKAGE = Path(ressearch.__file__).parent
 ROOMS = [
     "errors", "ops", "identity", "architecture", "cost", "analysis", "trial", "space", "device", "network", "data",
     "augmentation", "capture", "training", "retraining", "latency", "evaluator", "store", "ranking", "search", "view",
-    "explanations", "cli_store", "cli_networks", "cli", "__main__",
+    "explanations", "cli", "__main__",
 ]  # fmt: skip
 """In the order in which data flows; the order of imports."""
 
 HEAVY = {
     "ray": {"search"},
     "optuna": {"search"},
-    "torch": {
-        "device",
-        "network",
-        "data",
-        "augmentation",
-        "capture",
-        "training",
-        "latency",
-        "evaluator",
-        "search",
-        "cli_networks",
-    },
+    "torch": {"device", "network", "data", "augmentation", "capture", "training", "latency", "evaluator", "search"},
     "sqlalchemy": {"store"},
     "alembic": {"store"},
     "PIL": {"data"},
