@@ -9,6 +9,7 @@
     ├── DataError           a data set is unknown, missing or damaged
     ├── StoreError          the results store cannot be used, or does not hold what was asked for
     ├── StudyError          a study cannot start or go on
+    │   └── EvaluatorError  the training that a user brings cannot be found or called
     └── TrainingError       a trial failed
         └── DivergedError   its loss became NaN or infinite
 
@@ -147,6 +148,10 @@ class StudyError(RessearchError):
 
     code = "E600"
     exit_status = 2
+
+
+class EvaluatorError(StudyError):
+    """The training that a user brings cannot be found, imported or called."""
 
 
 class TrainingError(RessearchError):

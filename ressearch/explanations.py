@@ -281,7 +281,8 @@ _EXPLANATIONS = {
         "a study cannot start or go on",
         "A study goes on only with the space, data, recipe and seed that it was begun with, driven by one process at a "
         "time: its trials would not be comparable otherwise. The images must have the size and the classes that the "
-        "space says. Give a changed space another --name.",
+        "space says, and an --evaluator must be a function that can be imported and called. Give a changed space "
+        "another --name.",
         "ressearch search changed.yaml --name demo",
         "ressearch search changed.yaml --name demo-2",
     ),

@@ -17,14 +17,21 @@ WARM_UP = 5
 
 
 def time_passes(
-    architecture: Architecture, device: str = "cpu", batch: int = 1, repeats: int = 50, amp: bool = True
+    architecture: Architecture,
+    device: str = "cpu",
+    batch: int = 1,
+    repeats: int = 50,
+    threads: int | None = None,
+    amp: bool = True,
 ) -> Latency:
     """Median and quartiles of `repeats` forward passes on batches of noise, in evaluation mode.
 
-    The weights do not matter to the time and are random ones. On a CPU with as many threads as torch has. amp: bf16
-    where the device is fast at it. Raises TrainingError where there is no such device.
+    The weights do not matter to the time and are random ones. threads: of the CPU, as many as torch has unless said;
+    it keeps them. amp: bf16 where the device is fast at it. Raises TrainingError where there is no such device.
     """
     require_device(device)
+    if threads is not None:
+        torch.set_num_threads(threads)
     kind = precision(device, amp)
     network = Network(architecture).to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
     images = torch.randn(batch, *architecture.input_shape).to(device, memory_format=torch.channels_last)

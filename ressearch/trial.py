@@ -64,7 +64,7 @@ class Recipe:
 
 
 _LATER = {"decoupled": False, "crop": 0, "flip": False, "cutout": 0, "ema": 0.0, "amp": True}
-"""Fields that came after the first digests, with the values that mean what was done before: digests leave those out."""
+"""Fields later than the first digests, with the value that means what was done before: a digest leaves them out."""
 
 
 @dataclass(frozen=True)
@@ -93,25 +93,26 @@ class Fidelity:
 
 @dataclass(frozen=True)
 class Measurement:
-    """What training returned.
+    """What training returned; None is what nobody knows, since a user's own training did not say it.
 
     accuracy and loss: on validation data, which is never trained on; accuracy in [0, 1]. train_loss: mean over the
     last epoch. seconds: wall clock of training and evaluation. cpu_seconds: processor time of the process meanwhile;
     far fewer than `seconds` mean that it waited for others (or for a GPU). images_per_second: trained images by
-    training time. flops: floating point operations of the training, by arithmetic: three forward passes an image.
-    peak_memory: bytes, of the process on a CPU, of the allocator on a GPU. precision: fp32 or bf16.
+    training time. flops: floating point operations of the training, by arithmetic: three forward passes an image
+    (None also where it was measured before they were counted). peak_memory: bytes, of the process on a CPU, of the
+    allocator on a GPU. precision: fp32 or bf16.
     """
 
     accuracy: float
-    loss: float
-    train_loss: float
+    loss: float | None
+    train_loss: float | None
     seconds: float
     cpu_seconds: float
-    images_per_second: float
-    flops: int
+    images_per_second: float | None
+    flops: int | None
     peak_memory: int
     device: str
-    precision: str
+    precision: str | None
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -119,8 +120,8 @@ class Measurement:
             _require(self, field.name, not isinstance(value, float) or isfinite(value), "finite")
         _require(self, "accuracy", 0 <= self.accuracy <= 1, "in [0, 1]")
         for amount in ("seconds", "cpu_seconds", "images_per_second", "flops", "peak_memory"):
-            _require(self, amount, getattr(self, amount) >= 0, "at least 0")
-        _require(self, "precision", self.precision in ("fp32", "bf16"), "fp32 or bf16")
+            _require(self, amount, (getattr(self, amount) or 0) >= 0, "at least 0")
+        _require(self, "precision", self.precision in ("fp32", "bf16", None), "fp32 or bf16")
 
 
 @dataclass(frozen=True)
@@ -138,8 +139,10 @@ class Study:
     """All trials of one space, data set, recipe and fidelity, as it is told to the store.
 
     data_source: the data set's name or directory as the user gave it. recipe_digest: `Recipe.digest` with the data.
-    evaluator: `module:function` that trains in place of ours, or empty. seed: of the proposals and of every training.
-    versions: of the packages that measured, by name.
+    evaluator: who trains in place of us, `module:function@digest of its source`, or empty; then there is no data source
+    and no data checksum, since it brings its own. seed: of the proposals and of every training.
+    versions: of the packages that measured, by name. commit: of the git repository that holds the working directory,
+    if one does; it ends in `-dirty` where files were changed since.
     """
 
     name: str
@@ -154,6 +157,7 @@ class Study:
     seed: int
     versions: Mapping[str, str]
     evaluator: str = ""
+    commit: str | None = None
 
 
 class TrialState(StrEnum):

@@ -100,7 +100,7 @@ def _line(text: str) -> Text:
 def _headline(standing: Standing) -> str:
     study, counts = standing.study, standing.counts
     return (
-        f"study {study.name}: {study.data_source}, {study.fidelity.epochs} epochs on "
+        f"study {study.name}: {study.data_source or study.evaluator}, {study.fidelity.epochs} epochs on "
         f"{study.fidelity.data_fraction:.0%} of the training images; {counts[TrialState.COMPLETE]} trials complete, "
         f"{counts[TrialState.FAILED]} failed, {counts[TrialState.RUNNING]} open"
     )
@@ -132,8 +132,8 @@ def architecture_page(architecture: Architecture, cost: Cost, history: Sequence[
         f"architecture {architecture.id}: {len(architecture)} nodes, depth {cost.depth}\n"
         f"{cost.flops:,} FLOPs ({cost.macs:,} MACs), {cost.params:,} parameters, "
         f"{cost.activations:,} activations, {cost.peak:,} at once\n"
-        f"nesting {wiring.nesting}, {wiring.skips} skips, {wiring.paths:,} paths of {min(wiring.spectrum)} to "
-        f"{max(wiring.spectrum)} layers ({wiring.mean_length:.1f} on average), "
+        f"nesting {wiring.nesting}, {wiring.skips} skips, {wiring.paths:,} paths of {wiring.shortest} to "
+        f"{wiring.longest} layers ({wiring.mean_length:.1f} on average), "
         f"receptive field {wiring.receptive_field} pixels\n"
         f"blocks: {_shares(wiring.kinds)}\n"
     )
@@ -159,14 +159,16 @@ def _history_table(history: Sequence[tuple[str, Trial]]) -> Table:
     table.add_column("", overflow="fold")
     for study, trial in history:
         m = trial.measurement
-        measured = (percent(m.accuracy), f"{m.loss:.3f}", f"{m.seconds:.1f}") if m else ("", "", "")
+        loss = "" if m is None or m.loss is None else f"{m.loss:.3f}"
+        measured = (percent(m.accuracy), loss, f"{m.seconds:.1f}") if m else ("", "", "")
         table.add_row(study, str(trial.number), trial.state.value, str(trial.seed), *measured, _remark(trial))
     return table
 
 
 def _remark(trial: Trial) -> str:
     if trial.error:
-        return trial.error.strip().rsplit("\n", 1)[-1]
+        last = trial.error.strip().rsplit("\n", 1)[-1].strip()
+        return f"{trial.failure}: {last}" if trial.failure else last
     parameters = [
         f"{path.removeprefix('parameters.')} {value:g}"
         for path, value in trial.decisions.items()

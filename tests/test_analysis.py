@@ -65,7 +65,10 @@ def enumerated(architecture: Architecture) -> Counter[int]:
 def test_paths_are_those_that_can_be_walked(candidate: Candidate) -> None:
     found = analyse(candidate.architecture)
     if found.paths <= 20_000:
-        assert dict(found.spectrum) == dict(enumerated(candidate.architecture))
+        walked = enumerated(candidate.architecture)
+        assert dict(found.spectrum) == dict(walked)
+        assert (found.paths, found.shortest, found.longest) == (walked.total(), min(walked), max(walked))
+        assert found.mean_length == sum(walked.elements()) / walked.total()
     assert max(found.spectrum) == candidate.cost.depth
 
 

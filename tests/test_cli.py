@@ -5,9 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -188,7 +191,17 @@ def test_unknown_names_list_what_there_is(desk: Path) -> None:
 
 
 def test_every_verb_has_help(tmp_path: Path) -> None:
-    for words in ((), ("search",), ("best",), ("show",), ("validate",), ("cost",), ("sample",)):
+    for words in (
+        (),
+        ("search",),
+        ("best",),
+        ("show",),
+        ("validate",),
+        ("cost",),
+        ("sample",),
+        ("store",),
+        ("store", "migrate"),
+    ):
         status, out, err = run(*words, "--help", cwd=tmp_path)
         assert (status, err) == (0, "")
         assert out.startswith("Usage: ")
@@ -198,7 +211,7 @@ def test_questions_start_without_torch_and_ray(desk: Path) -> None:
     script = (
         "import sys; from ressearch.cli import cli\n"
         "for words in (['best'], ['show', '8c77']): cli(words, standalone_mode=False)\n"
-        "print(sorted({'torch', 'ray', 'optuna', 'pandas', 'yaml'} & set(sys.modules)), file=sys.stderr)"
+        "print(sorted({'torch', 'ray', 'optuna', 'pandas', 'yaml', 'alembic'} & set(sys.modules)), file=sys.stderr)"
     )
     result = subprocess.run([sys.executable, "-c", script], cwd=desk, capture_output=True, text=True, check=True)
     assert result.stderr == "[]\n"
@@ -288,13 +301,71 @@ def test_limits_that_nothing_satisfies_end_a_search_before_it_begins(empty: Path
 
 
 def test_the_next_step_is_named_as_it_can_be_typed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from ressearch.cli import _program
+    from ressearch.cli.options import program
 
     monkeypatch.setattr(sys, "argv", [".venv/bin/ressearch", "search"])
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert _program() == ".venv/bin/ressearch"
+    assert program() == ".venv/bin/ressearch"
     (tmp_path / "ressearch").write_text("#!/bin/sh\n")
     (tmp_path / "ressearch").chmod(0o755)
-    assert _program() == "ressearch"
+    assert program() == "ressearch"
     monkeypatch.setattr(sys, "argv", ["/somewhere/ressearch/__main__.py"])
-    assert _program() == "ressearch"
+    assert program() == "ressearch"
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> Path:
+    """A directory with a store of version 1."""
+    (tmp_path / "runs").mkdir()
+    shutil.copy(Path(__file__).parent / "stores" / "v1.db", tmp_path / "runs" / "ressearch.db")
+    return tmp_path
+
+
+MIGRATED = (
+    "runs/ressearch.db was of version 1 and is now of version 2; "
+    "as it was it is kept in runs/ressearch.db.v1.bak\n"
+)  # fmt: skip
+
+
+def test_a_store_of_an_older_version_answers_and_says_that_it_was_migrated(old: Path) -> None:
+    status, out, err = run("best", "tiny", "-f", "json", cwd=old)
+    assert (status, err) == (0, MIGRATED)
+    front = {record["id"]: record["accuracy"] for record in json.loads(out)["front"]}
+    assert front["83e1932538984ddf"] == 0.215
+    assert run("best", "tiny", "-f", "json", cwd=old) == (0, out, "")
+    status, out, err = run("show", "83e1", cwd=old)
+    assert (status, err) == (0, "")
+    assert [line.split()[:3] for line in out.splitlines() if "baseline plain_resnet" in line] == [
+        ["tiny", "0", "complete"],
+        ["tuned", "0", "complete"],
+        ["again", "0", "complete"],
+    ]
+    status, out, err = run("best", "hot", "--failed", cwd=old)
+    assert (status, err) == (0, "")
+    assert "DivergedError" in out
+
+
+def test_a_store_is_migrated_on_request(old: Path) -> None:
+    assert run("store", "migrate", cwd=old) == (0, "", MIGRATED)
+    assert run("store", "migrate", cwd=old) == (0, "", "runs/ressearch.db is of the present version\n")
+    assert sorted(file.name for file in (old / "runs").iterdir()) == ["ressearch.db", "ressearch.db.v1.bak"]
+
+
+def test_a_search_says_that_it_migrated_the_store(old: Path) -> None:
+    with closing(sqlite3.connect(old / "runs" / "ressearch.db")) as connection:
+        ((text,),) = connection.execute("SELECT space_text FROM studies WHERE name = 'tiny'")
+    (old / "tiny.yaml").write_text(text, encoding="utf-8")
+    begun = "error[E600]: the study 'tiny' was begun with another seed\n"
+    hint = "  = help: give this one another --name, or go on with what it was begun with\n"
+    assert run("search", "tiny.yaml", "--seed", "5", cwd=old) == (2, "", MIGRATED + begun + hint)
+    assert run("search", "tiny.yaml", "--seed", "5", cwd=old) == (2, "", begun + hint)
+
+
+def test_there_must_be_a_store_to_migrate(empty: Path) -> None:
+    assert run("store", "migrate", cwd=empty) == (4, "", NO_STORE)
+    (empty / "empty.db").touch()
+    assert run("store", "migrate", "--store", "empty.db", cwd=empty) == (
+        4,
+        "",
+        "error[E500]: empty.db is empty\n  = help: `ressearch search FILE` makes a store of it\n",
+    )

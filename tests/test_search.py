@@ -120,7 +120,8 @@ def test_the_same_seed_gives_the_same_networks_and_accuracies(tmp_path: Path) ->
 def test_a_search_is_quiet_resumes_and_never_trains_twice(desk: Desk) -> None:
     status, out, err = desk.run(*SEARCH, "--trials", "5", "--workers", "2")
     assert (status, out) == (0, "")
-    *progress, _, last = err.strip().split("\n")
+    starting, *progress, _, last = err.strip().split("\n")
+    assert starting == "starting 2 workers"
     assert last == "see the answer with: ressearch best tiny"
     assert len(progress) == 5
     assert all(PROGRESS.fullmatch(line) for line in progress), err

@@ -9,38 +9,68 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from sys import float_info
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
+from sqlalchemy import event
 
 from ressearch.architecture import Architecture, Node
 from ressearch.cost import cost_of
 from ressearch.errors import StoreError, StudyError
 from ressearch.ops import GlobalPool, Input, Linear
 from ressearch.store import SCHEMA_VERSION, Result, Store
-from ressearch.trial import Fidelity, Measurement, MeasurementKey, Origin, Recipe, Study, Trial, TrialState
+from ressearch.store.engine import writing
+from ressearch.trial import (
+    Failure,
+    Fidelity,
+    Latency,
+    Measurement,
+    MeasurementKey,
+    Origin,
+    Recipe,
+    Retraining,
+    Study,
+    Trial,
+    TrialState,
+)
 
 MEASURED = Measurement(
-    accuracy=0.5, loss=1.5, train_loss=1.25, seconds=2.0, images_per_second=640.0, peak_memory=1024, device="cpu"
+    accuracy=0.5,
+    loss=1.5,
+    train_loss=1.25,
+    seconds=2.0,
+    cpu_seconds=1.75,
+    images_per_second=640.0,
+    flops=6_000_000,
+    peak_memory=1024,
+    device="cpu",
+    precision="fp32",
 )
 BETTER = replace(MEASURED, accuracy=0.75, device="another")
+CHECKSUM = "1" * 16
+RECIPE = Recipe(
+    batch_size=32, lr=0.3, momentum=0.8, weight_decay=1e-4, label_smoothing=0.1, warmup=0.3, crop=1, flip=True
+)
 STUDY = Study(
     name="demo",
     space_name="demo",
     space_text="version: 1  # Größe, 'quoted'\n\tand \"tabbed\"\n",
     space_digest="0" * 16,
     data_source="/data/fashion mnist",
-    data_checksum="1" * 16,
-    recipe=Recipe(batch_size=32, lr=0.3, momentum=0.8, weight_decay=1e-4, label_smoothing=0.1, warmup=0.3),
-    recipe_digest="2" * 16,
-    fidelity=Fidelity(epochs=3, data_fraction=0.25),
+    data_checksum=CHECKSUM,
+    recipe=RECIPE,
+    recipe_digest=RECIPE.digest(CHECKSUM),
+    fidelity=Fidelity(epochs=3, data_fraction=0.25, resolution=0.5, schedule=9),
     seed=7,
     versions={"torch": "2.13.0", "python": "3.11.7"},
+    commit="0123abc-dirty",
 )
 HELP = "\n  = help: is it an SQLite file, writable, and on a disk with space?"
 
@@ -73,6 +103,11 @@ def key_of(architecture: Architecture) -> MeasurementKey:
     return replace(KEY, architecture_id=architecture.id)
 
 
+def another_recipe(number: int) -> Recipe:
+    """A recipe per number."""
+    return replace(RECIPE, lr=1.0 + number)
+
+
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "results.db"
@@ -99,15 +134,44 @@ def complaint(call: Callable[..., object], *args: object) -> str:
 # Round trips
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
+amounts = st.floats(0, allow_infinity=False)
 measurements = st.builds(
     Measurement,
     accuracy=st.floats(0, 1),
-    loss=finite,
-    train_loss=finite,
-    seconds=st.floats(0, 1e12),
-    images_per_second=finite,
+    loss=st.none() | finite,
+    train_loss=st.none() | finite,
+    seconds=amounts,
+    cpu_seconds=amounts,
+    images_per_second=st.none() | amounts,
+    flops=st.none() | st.integers(0, 2**53),
     peak_memory=st.integers(0, 2**63 - 1),
     device=st.text(),
+    precision=st.sampled_from(["fp32", "bf16", None]),
+)
+shares = st.floats(0, 1, exclude_min=True)
+fidelities = st.builds(
+    lambda epochs, fraction, resolution, more: Fidelity(epochs, fraction, resolution, epochs + more),
+    st.integers(1, 10**6),
+    shares,
+    shares,
+    st.integers(0, 10**6),
+)
+below_1 = st.floats(0, 1, exclude_max=True)
+pixels = st.integers(0, 100)
+recipes = st.builds(
+    Recipe,
+    batch_size=st.integers(2, 2**40),
+    lr=st.floats(0, exclude_min=True, allow_infinity=False) | st.integers(1, 9),
+    momentum=below_1,
+    weight_decay=amounts,
+    label_smoothing=below_1,
+    warmup=below_1,
+    decoupled=st.booleans(),
+    crop=pixels,
+    flip=st.booleans(),
+    cutout=pixels,
+    ema=below_1,
+    amp=st.booleans(),
 )
 values = st.integers() | finite | st.text() | st.booleans()
 begun = st.builds(
@@ -128,21 +192,105 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
         yield opened
 
 
-@given(trial=begun, outcome=st.none() | st.text() | measurements)
-def test_a_trial_comes_back_as_it_went_in(shared: Store, trial: Trial, outcome: str | Measurement | None) -> None:
-    digest = f"{next(fresh):016x}"
-    study_id = shared.create_study(replace(STUDY, name=digest))
+@given(trial=begun, outcome=st.none() | st.tuples(st.text(), st.sampled_from(Failure)) | measurements)
+@example(
+    running(0), replace(MEASURED, loss=float_info.max, train_loss=-float_info.max, seconds=float_info.max, flops=2**53)
+)
+@example(running(0), replace(MEASURED, loss=5e-324, seconds=5e-324, images_per_second=0.0, flops=0))
+def test_a_trial_comes_back_as_it_went_in(
+    shared: Store, trial: Trial, outcome: tuple[str, Failure] | Measurement | None
+) -> None:
+    number = next(fresh)
+    name, recipe = str(number), another_recipe(number)
+    study_id = shared.create_study(replace(STUDY, name=name))
     shared.begin(study_id, trial, NET, cost_of(NET))
     assert shared.trials(study_id) == [trial]
     if isinstance(outcome, Measurement):
-        key = MeasurementKey(NET.id, digest, STUDY.fidelity, trial.seed)
-        assert shared.complete(study_id, trial.number, key, outcome) == outcome
+        key = MeasurementKey(NET.id, recipe.digest(CHECKSUM), STUDY.fidelity, trial.seed)
+        assert shared.complete(study_id, trial.number, key, outcome, recipe) == outcome
         trial = replace(trial, state=TrialState.COMPLETE, measurement=outcome)
     elif outcome is not None:
-        shared.fail(study_id, trial.number, outcome)
-        trial = replace(trial, state=TrialState.FAILED, error=outcome)
+        shared.fail(study_id, trial.number, *outcome)
+        trial = replace(trial, state=TrialState.FAILED, error=outcome[0], failure=outcome[1])
     assert shared.trials(study_id) == [trial]
-    assert (digest, trial) in shared.history(NET.id)
+    assert (name, trial) in shared.history(NET.id)
+
+
+@given(recipe=recipes, fidelity=fidelities, checksum=st.text(), evaluator=st.text(), commit=st.none() | st.text())
+def test_any_study_comes_back_as_it_went_in(
+    shared: Store, recipe: Recipe, fidelity: Fidelity, checksum: str, evaluator: str, commit: str | None
+) -> None:
+    study = replace(
+        STUDY,
+        name=str(next(fresh)),
+        recipe=recipe,
+        data_checksum=checksum,
+        evaluator=evaluator,
+        recipe_digest=recipe.digest(checksum, evaluator),
+        fidelity=fidelity,
+        commit=commit,
+    )
+    number = shared.create_study(study)
+    assert shared.find_study(study.name) == (number, study)
+
+
+@given(recipe=recipes, fidelity=fidelities, measured=measurements, again=measurements, seed=st.integers(0, 10**9))
+def test_a_retraining_comes_back_as_it_went_in_and_the_first_counts(
+    shared: Store, recipe: Recipe, fidelity: Fidelity, measured: Measurement, again: Measurement, seed: int
+) -> None:
+    checksum = str(next(fresh))
+    begin(shared, shared.create_study(replace(STUDY, name=checksum)), 0)
+    retraining = Retraining(NET.id, recipe, checksum, fidelity, seed, measured)
+    key = MeasurementKey(NET.id, recipe.digest(checksum), fidelity, seed)
+    assert shared.retrained(key) is None
+    assert shared.record_retraining(retraining) == retraining
+    assert shared.record_retraining(replace(retraining, measurement=again)) == retraining
+    assert shared.retrained(key) == measured
+    assert shared.known(key) is None
+    assert shared.retrainings(NET.id)[-1] == retraining
+    assert shared.retrainings("0" * 16) == []
+
+
+def test_latencies_are_all_kept(store: Store, study_id: int) -> None:
+    begin(store, study_id, 0)
+    begin(store, study_id, 1, 11)
+    slow = Latency(NET.id, "cpu", "fp32", 64, 1, 30, median_seconds=0.02, low_seconds=0.01, high_seconds=0.04)
+    fast = replace(slow, device="gpu", precision="bf16", threads=0, median_seconds=0.01)
+    other = replace(slow, architecture_id=network(11).id)
+    for latency in (slow, other, fast, slow):
+        store.record_latency(latency)
+    assert store.latencies(NET.id) == [slow, fast, slow]
+    assert store.latencies(other.architecture_id) == [other]
+    assert store.latencies("0" * 16) == []
+
+
+def test_what_was_measured_on_no_architecture_is_refused(store: Store, study_id: int) -> None:
+    latency = Latency(NET.id, "cpu", "fp32", 64, 1, 30, median_seconds=0.02, low_seconds=0.01, high_seconds=0.04)
+    told = f"error[E500]: there is no architecture {NET.id} in the store\n  = help: `ressearch best` lists ids"
+    assert complaint(store.record_latency, latency) == told
+    assert complaint(store.record_retraining, Retraining(NET.id, RECIPE, CHECKSUM, Fidelity(), 0, MEASURED)) == told
+
+
+def test_more_operations_than_64_bits_hold_keep_fifteen_digits(store: Store, study_id: int) -> None:
+    begin(store, study_id, 0)
+    store.complete(study_id, 0, KEY, replace(MEASURED, flops=10**21 + 1), RECIPE)
+    known = store.known(KEY)
+    assert known is not None
+    assert known.flops == pytest.approx(10**21, rel=1e-15)
+
+
+def test_a_digest_that_is_not_the_recipes_is_refused(store: Store, study_id: int) -> None:
+    begin(store, study_id, 0)
+    calls = (
+        lambda: store.complete(study_id, 0, KEY, MEASURED, another_recipe(0)),
+        lambda: store.create_study(replace(STUDY, name="other", data_checksum="another")),
+        lambda: store.create_study(replace(STUDY, name="other", evaluator="mine:train")),
+    )
+    for call in calls:
+        with pytest.raises(ValueError) as caught:  # noqa: PT011  # the whole message is compared
+            call()
+        assert str(caught.value) == f"{STUDY.recipe_digest} is not the digest of this recipe on this data"
+    assert store.known(KEY) is None
 
 
 def test_a_study_comes_back_as_it_went_in(store: Store, path: Path) -> None:
@@ -184,8 +332,8 @@ def test_results_counts_history_and_known(store: Store, study_id: int) -> None:
     base = begin(store, study_id, 0, 5, baseline="resnet8")
     begin(store, other_id, 0, 10)
     for number, net, measured in ((3, nets[0], MEASURED), (1, nets[1], BETTER), (0, base, MEASURED)):
-        store.complete(study_id, number, key_of(net), measured)
-    store.fail(study_id, 2, "Traceback\nKaboom")
+        store.complete(study_id, number, key_of(net), measured, RECIPE)
+    store.fail(study_id, 2, "Traceback\nKaboom", Failure.ERROR)
     # a linear layer from one channel: as many MACs as classes, twice as many parameters, depth 1
     assert store.results(study_id) == [
         Result(base.id, 0.5, 5, 10, 1, "resnet8", 0, 2.0),
@@ -206,9 +354,11 @@ def test_results_counts_history_and_known(store: Store, study_id: int) -> None:
     "other",
     [
         replace(KEY, architecture_id=network(11).id),
-        replace(KEY, recipe_digest="3" * 16),
-        replace(KEY, fidelity=Fidelity(4, 0.25)),
-        replace(KEY, fidelity=Fidelity(3, 0.26)),
+        replace(KEY, recipe_digest=another_recipe(0).digest(CHECKSUM)),
+        *(
+            replace(KEY, fidelity=replace(STUDY.fidelity, **{name: value}))
+            for name, value in (("epochs", 4), ("data_fraction", 0.26), ("resolution", 1.0), ("schedule", 3))
+        ),
         replace(KEY, seed=8),
     ],
 )
@@ -216,10 +366,11 @@ def test_what_is_known_is_known_under_its_whole_key(store: Store, study_id: int,
     begin(store, study_id, 0)
     begin(store, study_id, 1)
     begin(store, study_id, 2, 11)
-    store.complete(study_id, 0, KEY, MEASURED)
+    store.complete(study_id, 0, KEY, MEASURED, RECIPE)
     assert store.known(KEY) == MEASURED
     assert store.known(other) is None
-    assert store.complete(study_id, 1, other, BETTER) == BETTER
+    recipe = RECIPE if other.recipe_digest == STUDY.recipe_digest else another_recipe(0)
+    assert store.complete(study_id, 1, other, BETTER, recipe) == BETTER
     assert not store.trials(study_id)[1].reused
 
 
@@ -273,9 +424,9 @@ def test_the_first_measurement_of_a_key_counts(store: Store, study_id: int) -> N
     other_id = store.create_study(replace(STUDY, name="other"))
     for study, number in ((study_id, 0), (study_id, 1), (other_id, 0)):
         begin(store, study, number)
-    assert store.complete(study_id, 0, KEY, MEASURED) == MEASURED
-    assert store.complete(study_id, 1, KEY, BETTER) == MEASURED
-    assert store.complete(other_id, 0, KEY, BETTER) == MEASURED
+    assert store.complete(study_id, 0, KEY, MEASURED, RECIPE) == MEASURED
+    assert store.complete(study_id, 1, KEY, BETTER, RECIPE) == MEASURED
+    assert store.complete(other_id, 0, KEY, BETTER, RECIPE) == MEASURED
     first, second = store.trials(study_id)
     (third,) = store.trials(other_id)
     assert [trial.measurement for trial in (first, second, third)] == [MEASURED] * 3
@@ -284,9 +435,9 @@ def test_the_first_measurement_of_a_key_counts(store: Store, study_id: int) -> N
 
 def finish(store: Store, study_id: int, outcome: str) -> None:
     if outcome == "complete":
-        store.complete(study_id, 0, KEY, MEASURED)
+        store.complete(study_id, 0, KEY, MEASURED, RECIPE)
     else:
-        store.fail(study_id, 0, "Kaboom")
+        store.fail(study_id, 0, "Kaboom", Failure.ERROR)
 
 
 @pytest.mark.parametrize("second", ["complete", "fail"])
@@ -305,7 +456,7 @@ def test_a_trial_that_is_not_running_takes_no_outcome(store: Store, study_id: in
 def test_a_refused_measurement_is_not_kept(store: Store, study_id: int) -> None:
     begin(store, study_id, 0)
     with pytest.raises(StoreError):
-        store.complete(study_id, 1, KEY, MEASURED)
+        store.complete(study_id, 1, KEY, MEASURED, RECIPE)
     assert store.known(KEY) is None
 
 
@@ -313,21 +464,28 @@ def test_a_refused_measurement_is_not_kept(store: Store, study_id: int) -> None:
 
 TRIAL = (
     "INSERT INTO trials (study_id, number, architecture_id, decisions, seed, origin, baseline, state, measurement_id,"
-    " error, reused, started) VALUES ({study}, {number}, {net}, '{{}}', 0, {origin}, {baseline}, {state},"
-    " {measurement}, {error}, 0, 0.0)"
+    " error, failure, reused, started, finished) VALUES ({study}, {number}, {net}, '{{}}', {seed}, {origin},"
+    " {baseline}, {state}, {measurement}, {error}, {failure}, {reused}, 0.0, {finished})"
 )
 FINE = {
     "study": 1,
     "number": 9,
     "net": f"'{NET.id}'",
+    "seed": 0,
     "origin": "'proposed'",
     "baseline": "NULL",
     "state": "'running'",
     "measurement": "NULL",
     "error": "NULL",
+    "failure": "NULL",
+    "reused": 0,
+    "finished": "NULL",
 }
+FAILED = {"state": "'failed'", "error": "'x'", "failure": "'error'", "finished": 1.0}
+COMPLETE = {"state": "'complete'", "measurement": 1, "finished": 1.0}
 INCONSISTENT = "CHECK constraint failed: state_is_consistent"
 UNNAMED = "CHECK constraint failed: baseline_is_named"
+SENSELESS = "CHECK constraint failed: {}_is_sensible"
 STRAY = "FOREIGN KEY constraint failed"
 
 
@@ -335,7 +493,7 @@ STRAY = "FOREIGN KEY constraint failed"
 def raw(store: Store, study_id: int, path: Path) -> Iterator[sqlite3.Connection]:
     """The file of a store with one complete trial, as any SQLite client opens it."""
     begin(store, study_id, 0)
-    store.complete(study_id, 0, KEY, MEASURED)
+    store.complete(study_id, 0, KEY, MEASURED, RECIPE)
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA foreign_keys = ON")
         yield connection
@@ -344,18 +502,29 @@ def raw(store: Store, study_id: int, path: Path) -> Iterator[sqlite3.Connection]
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"state": "'complete'"}, INCONSISTENT),
-        ({"state": "'failed'"}, INCONSISTENT),
-        ({"state": "'running'", "measurement": 1}, INCONSISTENT),
-        ({"state": "'running'", "error": "'x'"}, INCONSISTENT),
-        ({"state": "'complete'", "measurement": 1, "error": "'x'"}, INCONSISTENT),
-        ({"state": "'failed'", "measurement": 1, "error": "'x'"}, INCONSISTENT),
-        ({"state": "'paused'"}, INCONSISTENT),
+        (COMPLETE | {"measurement": "NULL"}, INCONSISTENT),
+        (COMPLETE | {"error": "'x'"}, INCONSISTENT),
+        (FAILED | {"error": "NULL"}, INCONSISTENT),
+        (FAILED | {"measurement": 1}, INCONSISTENT),
+        ({"measurement": 1}, INCONSISTENT),
+        ({"error": "'x'"}, INCONSISTENT),
+        ({"state": "'paused'", "finished": 1.0}, INCONSISTENT),
+        (FAILED | {"failure": "NULL"}, "CHECK constraint failed: failure_is_named"),
+        ({"failure": "'error'"}, "CHECK constraint failed: failure_is_named"),
+        (FAILED | {"failure": "'bored'"}, "CHECK constraint failed: failure_is_known"),
+        (FAILED | {"finished": "NULL"}, "CHECK constraint failed: finished_is_timed"),
+        ({"finished": 1.0}, "CHECK constraint failed: finished_is_timed"),
+        ({"reused": 1}, "CHECK constraint failed: reused_is_complete"),
+        (COMPLETE | {"reused": 2}, "CHECK constraint failed: reused_is_boolean"),
+        ({"number": -1}, "CHECK constraint failed: number_is_sensible"),
+        ({"number": "'x'"}, "CHECK constraint failed: number_is_sensible"),
+        ({"seed": -1}, "CHECK constraint failed: seed_is_sensible"),
+        ({"origin": "'guessed'"}, "CHECK constraint failed: origin_is_known"),
         ({"baseline": "'resnet8'"}, UNNAMED),
         ({"origin": "'baseline'"}, UNNAMED),
         ({"study": 2}, STRAY),
         ({"net": "'unknown'"}, STRAY),
-        ({"state": "'complete'", "measurement": 2}, STRAY),
+        (COMPLETE | {"measurement": 2}, STRAY),
         ({"number": 0}, "UNIQUE constraint failed: trials.study_id, trials.number"),
         ({"state": "NULL"}, "NOT NULL constraint failed: trials.state"),
     ],
@@ -372,17 +541,43 @@ def test_a_trial_that_cannot_be_is_refused_by_the_database(
 @pytest.mark.parametrize(
     ("statement", "message"),
     [
-        ("UPDATE measurements SET accuracy = 2.0", "CHECK constraint failed: accuracy BETWEEN 0 AND 1"),
-        ("UPDATE measurements SET accuracy = -0.1", "CHECK constraint failed: accuracy BETWEEN 0 AND 1"),
-        ("UPDATE measurements SET accuracy = 'high'", "CHECK constraint failed: accuracy BETWEEN 0 AND 1"),
+        ("UPDATE measurements SET accuracy = 2.0", SENSELESS.format("accuracy")),
+        ("UPDATE measurements SET accuracy = -0.1", SENSELESS.format("accuracy")),
+        ("UPDATE measurements SET accuracy = 'high'", SENSELESS.format("accuracy")),
         ("UPDATE measurements SET accuracy = NULL", "NOT NULL constraint failed: measurements.accuracy"),
-        ("UPDATE measurements SET seconds = -1", "CHECK constraint failed: seconds >= 0"),
-        ("UPDATE architectures SET macs = -1", "CHECK constraint failed: macs >= 0"),
-        ("UPDATE trials SET state = 'running'", INCONSISTENT),
+        ("UPDATE measurements SET seconds = -1", SENSELESS.format("seconds")),
+        ("UPDATE measurements SET cpu_seconds = 9e999", SENSELESS.format("cpu_seconds")),
+        ("UPDATE measurements SET loss = -9e999", SENSELESS.format("loss")),
+        ("UPDATE measurements SET train_loss = 'nan'", SENSELESS.format("train_loss")),
+        ("UPDATE measurements SET images_per_second = -1", SENSELESS.format("images_per_second")),
+        ("UPDATE measurements SET flops = -1", SENSELESS.format("flops")),
+        ("UPDATE measurements SET peak_memory = -1", SENSELESS.format("peak_memory")),
+        ("UPDATE measurements SET precision = 'fp64'", SENSELESS.format("precision")),
+        ("UPDATE measurements SET epochs = 0", SENSELESS.format("epochs")),
+        ("UPDATE measurements SET schedule = 2", SENSELESS.format("schedule")),
+        ("UPDATE measurements SET data_fraction = 0", SENSELESS.format("data_fraction")),
+        ("UPDATE measurements SET resolution = 1.1", SENSELESS.format("resolution")),
+        ("UPDATE measurements SET recipe_digest = 'unknown'", STRAY),
+        ("UPDATE recipes SET batch_size = 1", SENSELESS.format("batch_size")),
+        ("UPDATE recipes SET lr = 0", SENSELESS.format("lr")),
+        ("UPDATE recipes SET lr = 'high'", SENSELESS.format("lr")),
+        ("UPDATE recipes SET momentum = 1", SENSELESS.format("momentum")),
+        ("UPDATE recipes SET weight_decay = -1", SENSELESS.format("weight_decay")),
+        ("UPDATE recipes SET crop = -1", SENSELESS.format("crop")),
+        ("UPDATE recipes SET flip = 2", "CHECK constraint failed: flip_is_boolean"),
+        ("UPDATE recipes SET lr = NULL", "CHECK constraint failed: known_as_a_whole"),
+        ("UPDATE studies SET epochs = 0", SENSELESS.format("epochs")),
+        ("UPDATE studies SET recipe_digest = 'unknown'", STRAY),
+        ("UPDATE architectures SET macs = -1", SENSELESS.format("macs")),
+        ("UPDATE architectures SET longest_path = 0", SENSELESS.format("longest_path")),
+        ("UPDATE architectures SET mean_path = 9", SENSELESS.format("mean_path")),
+        ("UPDATE architectures SET log10_paths = -1", SENSELESS.format("log10_paths")),
+        ("UPDATE trials SET state = 'running', finished = NULL", INCONSISTENT),
         ("UPDATE trials SET measurement_id = NULL", INCONSISTENT),
         ("DELETE FROM measurements", STRAY),
         ("DELETE FROM architectures", STRAY),
         ("DELETE FROM studies", STRAY),
+        ("DELETE FROM recipes", STRAY),
     ],
 )
 def test_a_change_that_cannot_be_is_refused_by_the_database(
@@ -398,14 +593,14 @@ def test_the_database_takes_one_measurement_per_key(raw: sqlite3.Connection) -> 
     listed = ", ".join(columns)
     with pytest.raises(sqlite3.IntegrityError) as caught:
         raw.execute(f"INSERT INTO measurements ({listed}) SELECT {listed} FROM measurements")
-    key = ("architecture_id", "recipe_digest", "epochs", "data_fraction", "seed")
+    key = ("architecture_id", "recipe_digest", "epochs", "data_fraction", "resolution", "schedule", "seed")
     assert str(caught.value) == f"UNIQUE constraint failed: {', '.join(f'measurements.{name}' for name in key)}"
 
 
 @pytest.mark.parametrize("how", [Store.create, Store.open])
 def test_a_write_is_on_the_disk_before_it_is_acknowledged(path: Path, how: Callable[[Path], Store]) -> None:
     Store.create(path).close()
-    with closing(how(path)) as store, store._write() as connection:
+    with closing(how(path)) as store, writing(store._engine) as connection:
         pragma = {name: connection.exec_driver_sql(f"PRAGMA {name}").scalar_one() for name in PRAGMAS}
     assert pragma == PRAGMAS
 
@@ -497,7 +692,7 @@ def overwritten(path: Path) -> None:
 
 NOT_OURS = " is an SQLite database, but not a results store\n  = help: give another --store"
 NEWER = (
-    " was written by a newer ressearch (schema 2, this one reads up to 1)\n"
+    " was written by a newer ressearch (schema 3, this one reads up to 2)\n"
     "  = help: upgrade ressearch, or give another --store"
 )
 
@@ -594,7 +789,8 @@ def test_a_store_whose_making_was_cut_off_is_made(path: Path, content: bytes | N
 WRITER = """
 import sys
 from pathlib import Path
-from tests.test_store import BETTER, MEASURED, NET, STUDY, MeasurementKey, begin, cost_of, replace
+from sys import float_info
+from tests.test_store import MEASURED, NET, RECIPE, STUDY, MeasurementKey, begin, replace
 from ressearch.store import Store
 
 store = Store.create(Path(sys.argv[1]))
@@ -603,7 +799,7 @@ number = len(store.trials(study_id))
 while True:
     begin(store, study_id, number)
     key = MeasurementKey(NET.id, STUDY.recipe_digest, STUDY.fidelity, number)
-    store.complete(study_id, number, key, replace(MEASURED, loss=float(number)))
+    store.complete(study_id, number, key, replace(MEASURED, loss=float(number)), RECIPE)
     print(number, flush=True)
     number += 1
 """
@@ -644,8 +840,9 @@ def write_trials(path: Path, name: str, count: int, pause: Callable[[int], objec
         for number in range(count):
             pause(number)
             begin(store, study_id, number, classes=number + 1)
-            key = MeasurementKey(network(number + 1).id, name, STUDY.fidelity, 0)
-            store.complete(study_id, number, key, MEASURED)
+            recipe = replace(RECIPE, batch_size=2 + zlib.crc32(name.encode()))
+            key = MeasurementKey(network(number + 1).id, recipe.digest(CHECKSUM), STUDY.fidelity, 0)
+            store.complete(study_id, number, key, MEASURED, recipe)
 
 
 def together(*calls: Callable[[], object]) -> list[BaseException]:
@@ -704,3 +901,54 @@ def test_a_store_may_be_made_by_several_at_once(path: Path) -> None:
     assert together(*(lambda name=f"study {n}": write_trials(path, name, 1) for n in range(6))) == []  # type: ignore[misc]
     with closing(Store.open(path)) as store:
         assert all(len(store.trials(store.study(f"study {n}")[0])) == 1 for n in range(6))
+
+
+# Speed
+
+
+TABLES = ("trials", "measurements", "retrainings", "latencies", "architectures")
+
+
+def test_no_query_reads_a_whole_table_of_trials_or_measurements(store: Store, study_id: int, path: Path) -> None:
+    """By SQLite's own plans of the very statements that the queries send."""
+    begin(store, study_id, 0)
+    store.complete(study_id, 0, KEY, MEASURED, RECIPE)
+    sent: list[tuple[str, object]] = []
+
+    def note(connection: object, cursor: object, statement: str, parameters: object, *rest: object) -> None:
+        sent.append((statement, parameters))
+
+    event.listen(store._engine, "before_cursor_execute", note)
+    retraining = Retraining(NET.id, RECIPE, CHECKSUM, Fidelity(), 0, MEASURED)
+    latency = Latency(NET.id, "cpu", "fp32", 64, 1, 30, median_seconds=0.02, low_seconds=0.01, high_seconds=0.04)
+    questions: list[Callable[[], object]] = [
+        lambda: store.results(study_id),
+        lambda: store.trials(study_id),
+        lambda: store.counts(study_id),
+        lambda: store.history(NET.id),
+        lambda: store.known(KEY),
+        lambda: begin(store, study_id, 1),
+        lambda: store.complete(study_id, 1, KEY, MEASURED, RECIPE),
+        lambda: store.record_retraining(retraining),
+        lambda: store.retrained(KEY),
+        lambda: store.retrainings(NET.id),
+        lambda: store.record_latency(latency),
+        lambda: store.latencies(NET.id),
+    ]
+    for question in questions:
+        sent.clear()
+        question()
+        plans = plans_of(path, sent)
+        assert plans
+        assert [step for step in plans if step.startswith(tuple(f"SCAN {table}" for table in TABLES))] == []
+    assert any(step.startswith("SCAN measurements") for step in plans_of(path, [("SELECT * FROM measurements", ())]))
+
+
+def plans_of(path: Path, statements: list[tuple[str, object]]) -> list[str]:
+    with closing(sqlite3.connect(path)) as connection:
+        return [
+            step[3]
+            for statement, parameters in statements
+            if statement.startswith(("SELECT", "UPDATE"))
+            for step in connection.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)  # type: ignore[arg-type]
+        ]

@@ -12,7 +12,7 @@ from ressearch.errors import StudyError
 from ressearch.search.study import Job, StudyBooks, describe_study
 from ressearch.space import SearchSpace
 from ressearch.store import Store
-from ressearch.trial import Measurement, Origin, TrialState
+from ressearch.trial import Failure, Measurement, Origin, TrialState
 from tests.test_propose import SMALL
 
 
@@ -31,7 +31,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 def measured(job: Job) -> Measurement:
     """A table instead of training: accuracy rises with the parameters."""
     accuracy = len(job.architecture) / (len(job.architecture) + 10)
-    return Measurement(accuracy, 1.0, 1.0, 0.1, 100.0, 1, "cpu")
+    return Measurement(accuracy, 1.0, 1.0, 0.1, 0.1, 100.0, 6_000, 1, "cpu", "fp32")
 
 
 def books_of(
@@ -103,11 +103,12 @@ def test_a_failed_trial_is_recorded_counted_and_not_tried_again(
     books = books_of(demo, digits, store, trials=4)
     job = books.next_job()
     assert job is not None
-    books.fail(job.number, "Traceback: the loss was nan")
+    books.fail(job.number, "Traceback: the loss was nan", Failure.DIVERGED)
     drive(books)
     progress = books.progress()
     assert (progress.done, progress.failed, progress.running) == (3, 1, 0)
-    assert store.trials(store.study("study")[0])[0].error == "Traceback: the loss was nan"
+    trial = store.trials(store.study("study")[0])[0]
+    assert (trial.error, trial.failure) == ("Traceback: the loss was nan", Failure.DIVERGED)
     assert drive(books_of(demo, digits, store, trials=4)) == []
 
 
@@ -148,6 +149,35 @@ def test_a_study_goes_on_only_as_it_was_begun(
         books_of(space, digits, store, trials=2, seed=1 if old is None else 0)
     assert str(caught.value) == (
         f"error[E600]: the study 'study' was begun with another {what}\n"
+        "  = help: give this one another --name, or go on with what it was begun with"
+    )
+
+
+def own_training(demo: SearchSpace, store: Store, evaluator: str, trials: int, name: str = "study") -> StudyBooks:
+    study = describe_study(demo, None, name=name, source="", seed=0, evaluator=evaluator)
+    return StudyBooks(demo, None, store, study, trials)
+
+
+def test_an_own_training_needs_no_data_and_changed_code_reuses_nothing(demo: SearchSpace, store: Store) -> None:
+    drive(own_training(demo, store, "mine:evaluate@1", trials=2))
+    assert drive(own_training(demo, store, "mine:evaluate@1", trials=2, name="again")) == []
+    assert len(drive(own_training(demo, store, "mine:evaluate@2", trials=2, name="changed"))) == 2
+
+
+@pytest.mark.parametrize(
+    ("begun", "told"),
+    [
+        ("mine:evaluate@1", "other code in mine:evaluate"),
+        ("my:train@2", "the evaluator my:train"),
+        ("", "no evaluator"),
+    ],
+)
+def test_a_study_goes_on_only_with_its_evaluator(demo: SearchSpace, store: Store, begun: str, told: str) -> None:
+    drive(own_training(demo, store, begun, trials=1))
+    with pytest.raises(StudyError) as caught:
+        own_training(demo, store, "mine:evaluate@2", trials=2)
+    assert str(caught.value) == (
+        f"error[E600]: the study 'study' was begun with {told}\n"
         "  = help: give this one another --name, or go on with what it was begun with"
     )
 

@@ -25,31 +25,36 @@ from ray import tune
 from ray.tune.experiment import Trial
 from ray.tune.search import Searcher
 
-from ressearch.search.queue import Escape, Queue, Watch
+from ressearch.search.queue import Escape, Queue, Say, Terms, Watch
 from ressearch.search.signals import Interrupted, Signals, caught_signals
 from ressearch.search.study import StudyBooks
 from ressearch.search.worker import Worker
+from ressearch.trial import Failure
 
 SEGMENT = 1_000
 """Trials of one Tuner; its state grows with every trial that it has seen."""
 
 OBJECT_STORE_BYTES = 100 * 2**20
+LOW_ON_MEMORY = "killed due to the node running low on memory"
+"""What Ray's memory monitor says of a worker that it ended. Of one that the kernel ended, Ray knows no reason."""
 SILENT = logging.CRITICAL + 1
 
 
-def distribute(books: StudyBooks, source: str, workers: int, watch: Watch) -> None:
+def distribute(books: StudyBooks, terms: Terms, workers: int, watch: Watch, say: Say) -> None:
     """Train what the books ask for, `workers` trials at once on this machine, until they ask for no more.
 
-    source: the data set, as every worker is to load it. watch: is called after each change.
+    watch: is called after each change. say: is told what takes a while.
     Raises Interrupted on SIGINT and SIGTERM, when all workers are gone.
     """
-    queue = Queue(books, source, watch)
-    if queue.finished:
-        return
     # The folder goes after Ray, since Tune writes to it in the background.
-    with caught_signals() as signals, _scratch_folder() as folder, _cluster(workers, signals):
-        while not queue.finished:
-            _run_segment(queue, workers, signals, folder)
+    with _scratch_folder() as folder:
+        queue = Queue(books, terms, Path(folder), watch)
+        if queue.finished:
+            return
+        say(f"starting {workers} worker{'s' if workers > 1 else ''}")
+        with caught_signals() as signals, _cluster(workers, signals):
+            while not queue.finished:
+                _run_segment(queue, workers, signals, folder)
 
 
 def _scratch_folder() -> tempfile.TemporaryDirectory[str]:
@@ -149,7 +154,10 @@ class _Callback(_Unpickled, tune.Callback):
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         file = trial.error_file
         text = Path(file).read_text(encoding="utf-8").partition("\n")[2] if file else "the worker died"
-        self.queue.bury(trial.trial_id, text)
+        if LOW_ON_MEMORY in text:  # the rest are Ray's statistics, and who else runs on this machine
+            self.queue.bury(trial.trial_id, "\n".join(text.splitlines()[:2]), Failure.OUT_OF_MEMORY)
+        else:
+            self.queue.bury(trial.trial_id, text)
 
 
 @contextmanager

@@ -7,11 +7,14 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
+from ressearch.search.checkpoints import Checkpoints
 from ressearch.search.study import Job, Progress, StudyBooks
-from ressearch.trial import Measurement
+from ressearch.search.time_limit import overrun
+from ressearch.trial import Failure, Measurement
 
 MAX_DEATHS = 3
 """Workers that may die over one trial (killed, out of memory, crashed) before it counts as failed."""
@@ -19,6 +22,7 @@ MAX_DEATHS = 3
 START_SECONDS = 30.0
 
 Watch = Callable[[Progress], None]
+Say = Callable[[str], None]
 
 
 class Escape(BaseException):
@@ -33,11 +37,27 @@ def _escaping() -> Iterator[None]:
         raise Escape from error
 
 
-class Queue:
-    """Jobs on their way to workers, and outcomes on their way to the books."""
+@dataclass(frozen=True)
+class Terms:
+    """What all trials of a search have in common beside the study itself.
 
-    def __init__(self, books: StudyBooks, source: str, watch: Watch) -> None:
-        self.books, self.source, self.watch = books, source, watch
+    source: the data set, as every worker is to load it. time_limit: seconds that a trial may take, 0 for any.
+    checkpoints: where a trial of several epochs leaves what it has learned so far.
+    """
+
+    source: str
+    time_limit: int
+    checkpoints: Checkpoints
+
+
+class Queue:
+    """Jobs on their way to workers, and outcomes on their way to the books.
+
+    folder: for the reports of trials that overran the time limit.
+    """
+
+    def __init__(self, books: StudyBooks, terms: Terms, folder: Path, watch: Watch) -> None:
+        self.books, self.terms, self.folder, self.watch = books, terms, folder, watch
         self.next: Job | None = None
         self.starting: dict[str, float] = {}
         self.jobs: dict[str, Job] = {}
@@ -69,30 +89,61 @@ class Queue:
         self.starting[trial_id] = time.monotonic() + START_SECONDS
         self.jobs[trial_id] = job
         self._tell()
-        settings = {"recipe": asdict(job.recipe), "fidelity": asdict(job.fidelity), "seed": job.seed}
-        return json.dumps({"architecture": job.architecture.to_json(), "source": self.source, **settings})
+        return json.dumps(self._order(job))
 
-    def close(self, trial_id: str, outcome: dict[str, Any] | str) -> None:
-        """What came of a job; a second outcome of the same job is dropped."""
+    def _order(self, job: Job) -> dict[str, Any]:
+        """All that a worker needs for a job."""
+        return {
+            "architecture": job.architecture.to_json(),
+            "recipe": asdict(job.recipe),
+            "fidelity": asdict(job.fidelity),
+            "seed": job.seed,
+            "source": self.terms.source,
+            "evaluator": self.books.study.evaluator,
+            "checkpoint": self._checkpoint(job),
+            "time_limit": self.terms.time_limit,
+            "report": str(self._report(job)),
+        }
+
+    def _checkpoint(self, job: Job) -> str | None:
+        """A training of one epoch has nothing to go on from, and an evaluator's is its own affair."""
+        if job.fidelity.epochs == 1 or self.books.study.evaluator:
+            return None
+        file = self.terms.checkpoints.file(job.number)
+        return None if file is None else str(file)
+
+    def _report(self, job: Job) -> Path:
+        return self.folder / f"overrun-{job.number}.txt"
+
+    def close(self, trial_id: str, outcome: dict[str, Any]) -> None:
+        """What came of a job, see `worker.outcome_of`; a second outcome of the same job is dropped."""
         self.starting.pop(trial_id, None)
         job = self.jobs.pop(trial_id, None)
         if job is None:
             return
         with _escaping():
-            if isinstance(outcome, str):
-                self.books.fail(job.number, outcome)
+            if "measurement" in outcome:
+                self.books.complete(job.number, Measurement(**outcome["measurement"]))
             else:
-                self.books.complete(job.number, Measurement(**outcome))
+                self.books.fail(job.number, outcome["error"], Failure(outcome["failure"]))
+            self.terms.checkpoints.drop(job.number)
         self._tell()
 
-    def bury(self, trial_id: str, reason: str) -> None:
-        """A job's worker died: the job is begun again elsewhere, until that has happened too often."""
+    def bury(self, trial_id: str, reason: str, kind: Failure = Failure.WORKER_DIED) -> None:
+        """A job's worker died: the job goes on elsewhere, until that has happened too often or took too long.
+
+        kind: out of memory if it is known that the worker was ended for that.
+        """
         job = self.jobs.get(trial_id)
         if job is None:
             return
+        if (hung := overrun(self.terms.time_limit, self._report(job))) is not None:
+            self.close(trial_id, {"failure": Failure.TIME_LIMIT, "error": hung})
+            return
         self.deaths[job.number] += 1
         if self.deaths[job.number] >= MAX_DEATHS:
-            self.close(trial_id, f"{MAX_DEATHS} workers died over this trial; the last said:\n{reason}")
+            error = f"{MAX_DEATHS} workers died over this trial; the last said:\n{reason}"
+            self.close(trial_id, {"failure": kind, "error": error})
             return
         self.starting.pop(trial_id, None)
         self.lost.append(self.jobs.pop(trial_id))

@@ -3,42 +3,77 @@
 from __future__ import annotations
 
 import random
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from ressearch.data import load_search_data
+from ressearch.data import SearchData, load_search_data
 from ressearch.errors import StudyError
+from ressearch.evaluator import load_evaluator
+from ressearch.search.checkpoints import Checkpoints
 from ressearch.search.distribute import distribute
-from ressearch.search.queue import Watch
+from ressearch.search.queue import Say, Terms, Watch
 from ressearch.search.study import Progress, StudyBooks, describe_study
+from ressearch.search.time_limit import DEFAULT_SECONDS
 from ressearch.space import SearchSpace
 from ressearch.store import Store
 
+PATIENCE_SECONDS = 10.0
+
 
 def run_study(
-    space: SearchSpace, *, source: str, store: Path, name: str, trials: int, workers: int, seed: int, watch: Watch
+    space: SearchSpace,
+    *,
+    source: str,
+    store: Path,
+    name: str,
+    trials: int,
+    workers: int,
+    seed: int,
+    watch: Watch,
+    say: Say = lambda text: None,
+    evaluator: str = "",
+    time_limit: int = DEFAULT_SECONDS,
 ) -> Progress:
     """Begin the study `name`, or go on with it, until it has so many trials; how it ended.
 
-    source: data set by name, or its path. watch: is called with the progress after each change.
-    Raises NothingFitsError, DataError, StoreError or StudyError before anything is trained, and Interrupted on SIGINT
-    and SIGTERM.
+    source: data set by name, or its path. watch: is called with the progress after each change; say: with a line of
+    text on what takes a while. evaluator: `module:function` that trains in place of us and brings its own data, so that
+    no source is read; or empty. time_limit: seconds that a trial may take, 0 for any.
+    Raises NothingFitsError, EvaluatorError, DataError, StoreError or StudyError before anything is trained, and
+    Interrupted on SIGINT and SIGTERM.
     """
     if space.grammar.limits:
         space.sample(random.Random(seed))  # raises where nothing is within the limits, before anything starts
-    data = load_search_data(source)
-    study = describe_study(space, data, name=name, source=source, seed=seed)
+    identity = load_evaluator(evaluator).identity if evaluator else ""
+    data = None if evaluator else _loaded(source, say)
+    source = "" if evaluator else source
+    study = describe_study(space, data, name=name, source=source, seed=seed, evaluator=identity)
     opened = Store.create(store)
     try:
         with _sole_driver(store, name):
             books = StudyBooks(space, data, opened, study, trials)
-            distribute(books, source, workers, watch)
+            checkpoints = Checkpoints(store, name)
+            checkpoints.keep_only(books.interrupted)
+            distribute(books, Terms(source, time_limit, checkpoints), workers, watch, say)
             return books.progress()
     finally:
         opened.close()
+
+
+def _loaded(source: str, say: Say) -> SearchData:
+    """The data set. No time limit holds for the driver, who cannot tell a slow disk from a dead one: it says so."""
+    told = f"still reading the data set {source} after {PATIENCE_SECONDS:g} s; Ctrl-C ends the search"
+    timer = threading.Timer(PATIENCE_SECONDS, say, [told])
+    timer.daemon = True
+    timer.start()
+    try:
+        return load_search_data(source)
+    finally:
+        timer.cancel()
 
 
 @contextmanager

@@ -7,6 +7,7 @@ the same name goes on: finished trials are kept, trials that were running are be
 from __future__ import annotations
 
 import platform
+import subprocess
 import time
 from collections import deque
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from ressearch.ranking import Point, pareto_front
 from ressearch.search.propose import Proposal, Proposer
 from ressearch.space import SearchSpace
 from ressearch.store import Store
-from ressearch.trial import Fidelity, Measurement, MeasurementKey, Origin, Recipe, Study, Trial, TrialState
+from ressearch.trial import Failure, Fidelity, Measurement, MeasurementKey, Origin, Recipe, Study, Trial, TrialState
 
 
 @dataclass(frozen=True)
@@ -64,12 +65,13 @@ class _Finished:
 class StudyBooks:
     """Keeps the store, the proposals and the tally of one study in step; a trial is known by its number.
 
-    Raises StudyError if the images do not fit the space, or if a study of this name exists with another space, data
-    set, recipe, fidelity or seed.
+    data: None if an evaluator brings its own. Raises StudyError if the images do not fit the space, or if a study of
+    this name exists with another space, evaluator, data set, recipe, fidelity or seed.
     """
 
-    def __init__(self, space: SearchSpace, data: SearchData, store: Store, study: Study, trials: int) -> None:
-        _require_images_fit(space, data)
+    def __init__(self, space: SearchSpace, data: SearchData | None, store: Store, study: Study, trials: int) -> None:
+        if data is not None:
+            _require_images_fit(space, data)
         self.study, self.total = study, trials
         self.exhausted = False
         self._store = store
@@ -85,6 +87,11 @@ class StudyBooks:
         self._baselines = deque(item for item in space.baselines.items() if item[0] not in begun)
         self._started, self._before = time.monotonic(), len(finished)
 
+    @property
+    def interrupted(self) -> list[int]:
+        """Trials that were under way when the last driver of this study ended, and have not been begun again."""
+        return [trial.number for trial in self._interrupted]
+
     def next_job(self) -> Job | None:
         """The next trial to train, or None: all are done or under way, or the space is exhausted.
 
@@ -99,12 +106,13 @@ class StudyBooks:
 
     def complete(self, number: int, measurement: Measurement) -> None:
         """Record what a trial measured; where its key was measured before, that measurement counts."""
-        accepted = self._store.complete(self._id, number, self._key(number), measurement)
+        recipe = self._open[number].candidate.recipe
+        accepted = self._store.complete(self._id, number, self._key(number), measurement, recipe)
         self._close(number, accepted.accuracy, reused=accepted is not measurement)
 
-    def fail(self, number: int, error: str) -> None:
-        """Record that a trial failed, with its traceback or message."""
-        self._store.fail(self._id, number, error)
+    def fail(self, number: int, error: str, failure: Failure) -> None:
+        """Record that a trial failed, with its traceback or message, and of what kind the failure is."""
+        self._store.fail(self._id, number, error, failure)
         self._close(number, None, reused=False)
 
     def progress(self) -> Progress:
@@ -168,7 +176,7 @@ class StudyBooks:
 
     def _key(self, number: int) -> MeasurementKey:
         candidate, study = self._open[number].candidate, self.study
-        recipe_digest = candidate.recipe.digest(study.data_checksum)
+        recipe_digest = candidate.recipe.digest(study.data_checksum, study.evaluator)
         return MeasurementKey(candidate.architecture.id, recipe_digest, study.fidelity, study.seed)
 
     def _seconds_left(self) -> float | None:
@@ -179,27 +187,44 @@ class StudyBooks:
         return (time.monotonic() - self._started) / trained * left
 
 
-def describe_study(space: SearchSpace, data: SearchData, *, name: str, source: str, seed: int) -> Study:
-    """The record of a study over a space and a data set, with the space file's recipe and fidelity."""
-    recipe = space.grammar.recipe
+def describe_study(
+    space: SearchSpace, data: SearchData | None, *, name: str, source: str, seed: int, evaluator: str = ""
+) -> Study:
+    """The record of a study over a space and a data set, with the space file's recipe and fidelity.
+
+    evaluator: identity of the training that is used in place of ours, which brings its own data.
+    """
+    recipe, checksum = space.grammar.recipe, "" if data is None else data.checksum
     return Study(
         name=name,
         space_name=space.name,
         space_text=space.text,
         space_digest=space.digest,
         data_source=source,
-        data_checksum=data.checksum,
+        data_checksum=checksum,
         recipe=recipe,
-        recipe_digest=recipe.digest(data.checksum),
+        recipe_digest=recipe.digest(checksum, evaluator),
         fidelity=space.grammar.fidelity,
         seed=seed,
         versions=_versions(),
+        evaluator=evaluator,
+        commit=_commit(),
     )
 
 
 def _versions() -> dict[str, str]:
     packages = ("ressearch", "torch", "ray", "optuna", "numpy")
     return {"python": platform.python_version()} | {package: version(package) for package in packages}
+
+
+def _commit() -> str | None:
+    """Of the git repository that holds the working directory, if one does and git is there to ask."""
+    command = ["git", "--no-optional-locks", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        asked = subprocess.run(command, capture_output=True, text=True, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return asked.stdout.strip() or None if asked.returncode == 0 else None
 
 
 def _accuracy(trial: Trial) -> float | None:
@@ -211,14 +236,23 @@ def _begun(store: Store, study: Study) -> int:
     found = store.find_study(study.name)
     if found is None:
         return store.create_study(study)
-    for field in ("space_digest", "data_checksum", "recipe_digest", "fidelity", "seed"):
+    for field in ("space_digest", "evaluator", "data_checksum", "recipe_digest", "fidelity", "seed"):
         if getattr(found[1], field) != getattr(study, field):
-            what = {"space_digest": "search space file", "data_checksum": "data", "recipe_digest": "recipe"}
             raise StudyError(
-                f"the study {study.name!r} was begun with another {what.get(field, field)}",
+                f"the study {study.name!r} was begun with {_other(field, found[1], study)}",
                 hint="give this one another --name, or go on with what it was begun with",
             )
     return found[0]
+
+
+def _other(field: str, begun: Study, study: Study) -> str:
+    """What a study was begun with, in which another differs."""
+    if field == "evaluator":
+        name = begun.evaluator.partition("@")[0]
+        changed = name == study.evaluator.partition("@")[0]
+        return f"other code in {name}" if changed else f"the evaluator {name}" if name else "no evaluator"
+    what = {"space_digest": "search space file", "data_checksum": "data", "recipe_digest": "recipe"}
+    return f"another {what.get(field, field)}"
 
 
 def _require_images_fit(space: SearchSpace, data: SearchData) -> None:

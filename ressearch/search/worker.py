@@ -5,22 +5,34 @@ A worker knows neither the store nor Optuna, and this module imports neither, so
 
 from __future__ import annotations
 
+import gc
 import json
 import time
 import traceback
+from collections.abc import Callable
 from dataclasses import asdict
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ray import tune
 
 from ressearch.architecture import Architecture
-from ressearch.trial import Fidelity, Recipe
+from ressearch.errors import DivergedError, EvaluatorError
+from ressearch.search.checkpoints import drop, traces
+from ressearch.search.time_limit import limited
+from ressearch.trial import Failure, Fidelity, Measurement, Recipe
 
 if TYPE_CHECKING:
     from ressearch.data import SearchData
+    from ressearch.evaluator import LoadedEvaluator
 
 IDLE_SECONDS = 0.02
+
+NO_MEMORY = ("DefaultCPUAllocator", "CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
+"""What torch says, as a RuntimeError, where it raises no error of its own for a lack of memory."""
+
+Job = dict[str, Any]
 
 
 class Worker(tune.Trainable):
@@ -44,20 +56,73 @@ class Worker(tune.Trainable):
         if self.job is None:
             time.sleep(IDLE_SECONDS)
             return {}
-        job, self.job = self.job, None
-        return {"outcome": _outcome(json.loads(job))}
+        text, self.job = self.job, None
+        job = json.loads(text)
+        with limited(job["time_limit"], Path(job["report"])):
+            return {"outcome": outcome_of(job)}
 
 
-def _outcome(job: dict[str, Any]) -> dict[str, Any] | str:
-    """The measurement as a dictionary, or the traceback of what went wrong."""
+def outcome_of(job: Job) -> dict[str, Any]:
+    """`measurement`, or `failure` and `error`: its kind, and the traceback of what went wrong."""
+    try:
+        return {"measurement": asdict(_measurement(job))}
+    except (Exception, SystemExit) as error:
+        outcome = {"failure": failure_of(error).value, "error": traceback.format_exc()}
+    _give_memory_back()  # not before the error is gone, whose frames hold the training's tensors
+    return outcome
+
+
+def failure_of(error: BaseException) -> Failure:
+    """The kind of what ended a training."""
+    import torch
+
+    if isinstance(error, DivergedError):
+        return Failure.DIVERGED
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return Failure.OUT_OF_MEMORY
+    if isinstance(error, RuntimeError) and any(phrase in str(error) for phrase in NO_MEMORY):
+        return Failure.OUT_OF_MEMORY
+    return Failure.ERROR
+
+
+def _give_memory_back() -> None:
+    import torch
+
+    gc.collect()
+    if torch.cuda.is_initialized():
+        torch.cuda.empty_cache()
+
+
+def _measurement(job: Job) -> Measurement:
+    architecture = Architecture.from_json(job["architecture"])
+    recipe, fidelity = Recipe(**job["recipe"]), Fidelity(**job["fidelity"])
+    if job["evaluator"]:
+        from ressearch.evaluator import measure_with
+
+        return measure_with(_evaluator(job["evaluator"]), architecture, recipe, fidelity, job["seed"])
     from ressearch.training import measure
 
+    def train(checkpoint: Path | None) -> Measurement:
+        data = _data(job["source"])
+        return measure(architecture, data, recipe, fidelity, job["seed"], checkpoint=checkpoint)
+
+    return with_checkpoint(train, job["checkpoint"])
+
+
+def with_checkpoint(train: Callable[[Path | None], Measurement], file: str | None) -> Measurement:
+    """Train, from the last epoch on where a checkpoint tells of it, and from the start where that goes wrong.
+
+    A checkpoint may be damaged, be of another training, or be too large for the disk: whatever fails once there is a
+    part of one is tried again without. Divergence and a lack of memory would only come again.
+    """
+    checkpoint = None if file is None else Path(file)
     try:
-        architecture = Architecture.from_json(job["architecture"])
-        recipe, fidelity = Recipe(**job["recipe"]), Fidelity(**job["fidelity"])
-        return asdict(measure(architecture, _data(job["source"]), recipe, fidelity, job["seed"]))
-    except Exception:
-        return traceback.format_exc()
+        return train(checkpoint)
+    except Exception as error:
+        if checkpoint is None or not traces(checkpoint) or failure_of(error) is not Failure.ERROR:
+            raise
+        drop(checkpoint)
+    return train(None)
 
 
 @lru_cache(maxsize=1)
@@ -65,3 +130,14 @@ def _data(source: str) -> SearchData:
     from ressearch.data import load_search_data
 
     return load_search_data(source)
+
+
+@lru_cache(maxsize=1)
+def _evaluator(identity: str) -> LoadedEvaluator:
+    from ressearch.evaluator import load_evaluator
+
+    name = identity.partition("@")[0]
+    loaded = load_evaluator(name)
+    if loaded.identity != identity:
+        raise EvaluatorError(f"the code of {name} was changed during the search", hint="begin another study with it")
+    return loaded

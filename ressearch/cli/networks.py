@@ -1,4 +1,4 @@
-"""The command line's part about one network of the store: `retrain` and `latency`."""
+"""The verbs on one network of the store: `retrain` and `latency`."""
 
 from __future__ import annotations
 
@@ -11,18 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ressearch.cli_store import opened_store, store_option
+from ressearch.cli.options import INTERRUPTED, device_option, format_option, opened_store, store_option
 from ressearch.errors import DataError, StoreError
 
 if TYPE_CHECKING:
     from ressearch.data import SearchData
     from ressearch.store import Store
     from ressearch.trial import Recipe, Retraining, Study, Trial
-
-INTERRUPTED = 130
-
-device_option = click.option("--device", default="cpu", show_default=True, help="cpu, cuda, or cuda:N.")
-json_option = click.option("-f", "--format", "form", type=click.Choice(["table", "json"]), default="table")
 
 
 @click.command()
@@ -34,7 +29,7 @@ json_option = click.option("-f", "--format", "form", type=click.Choice(["table",
 @click.option("--set", "changes", metavar="KEY=VALUE", multiple=True, help="A field of the recipe, e.g. lr=0.2.")
 @click.option("--compile", "compiled", is_flag=True, help="With torch.compile: for long trainings.")
 @device_option
-@json_option
+@format_option("table", "json")
 @store_option
 def retrain(
     id: str,
@@ -171,7 +166,7 @@ RETRAIN_FORMATS: dict[str, Callable[[list[Retraining]], None]] = {"table": _retr
 @click.option("--threads", type=click.IntRange(1), help="Of the CPU.  [default: number of cores]")
 @click.option("--fp32", is_flag=True, help="No bf16, even where the device is fast at it.")
 @device_option
-@json_option
+@format_option("table", "json")
 @store_option
 def latency(
     id: str, batch: int, repeats: int, threads: int | None, fp32: bool, device: str, form: str, store: Path
@@ -183,13 +178,9 @@ def latency(
     opened = opened_store(store)
     architecture, _ = opened.architecture(id)
 
-    import torch
-
     from ressearch.latency import time_passes
 
-    if threads is not None:
-        torch.set_num_threads(threads)
-    found = time_passes(architecture, device, batch, repeats, amp=not fp32)
+    found = time_passes(architecture, device, batch, repeats, threads, amp=not fp32)
     opened.record_latency(found)
     if form == "json":
         click.echo(json.dumps(asdict(found), indent=2))

@@ -1,0 +1,52 @@
+"""The command line: one function per verb. The only room that prints or exits.
+
+Data goes to stdout, everything else to stderr. Each verb imports what it needs when it runs, so that help and
+questions to the store start without torch and ray.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+from ressearch import __version__
+from ressearch.cli.networks import latency, retrain
+from ressearch.cli.options import INTERRUPTED
+from ressearch.cli.questions import best, show
+from ressearch.cli.search import search
+from ressearch.cli.spaces import cost, explain, sample, schema, size, validate
+from ressearch.cli.store import store_group
+from ressearch.errors import RessearchError
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="ressearch")
+def cli() -> None:
+    """Find residual networks that are worth their FLOPs.
+
+    Write a search space in YAML, search it, and ask the results store which networks are best.
+    """
+
+
+for verb in (search, best, show, retrain, latency, validate, size, cost, sample, schema, explain, store_group):
+    cli.add_command(verb)
+
+
+def main() -> None:
+    """The `ressearch` command: runs a verb; prints our errors as they are and exits with their status."""
+    try:
+        cli.main(standalone_mode=False)
+        sys.stdout.flush()
+    except RessearchError as error:
+        click.echo(str(error), err=True)
+        sys.exit(error.exit_status)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except click.Abort:
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        # The reader of our output went away (`| head`); nothing is left to say to it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,97 @@
+"""What the verbs share: options, how data is written, how the store is opened."""
+
+from __future__ import annotations
+
+import csv
+import re
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+import click
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from ressearch.space import SearchSpace
+    from ressearch.store import Store
+
+DEFAULT_STORE = Path("runs/ressearch.db")
+
+PLAIN_WIDTH = 110
+INTERRUPTED = 130
+
+store_option = click.option(
+    "--store",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=DEFAULT_STORE,
+    show_default=True,
+    envvar="RESSEARCH_STORE",
+    help="Results store, an SQLite file.",
+)
+
+device_option = click.option("--device", default="cpu", show_default=True, help="cpu, cuda, or cuda:N.")
+
+
+def format_option(*formats: str) -> Callable[[Any], Any]:
+    """`-f`, how data is written to stdout; the first format is the default."""
+    return click.option("-f", "--format", "form", type=click.Choice(formats), default=formats[0], show_default=True)
+
+
+def checked_name(context: click.Context, parameter: click.Parameter, name: str | None) -> str | None:
+    """The name of a study is part of a lock file's name."""
+    if name is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
+        raise click.BadParameter("letters, digits, '.', '_' and '-', beginning with a letter or digit")
+    return name
+
+
+def opened_store(path: Path) -> Store:
+    """The store at a path; on stderr is said if it was migrated for that."""
+    from ressearch.store import SCHEMA_VERSION, Store
+
+    store = Store.open(path)
+    if store.upgraded is not None:
+        click.echo(
+            f"{path} was of version {store.upgraded.version} and is now of version {SCHEMA_VERSION}; "
+            f"as it was it is kept in {store.upgraded.backup}",
+            err=True,
+        )
+    return store
+
+
+def migrated_first(path: Path) -> None:
+    """Migrate the store that a search is to go on with, if it is of an older version."""
+    from ressearch.store import SCHEMA_VERSION, version_of
+
+    if version_of(path) not in (None, SCHEMA_VERSION):
+        opened_store(path).close()
+
+
+def program() -> str:
+    """How the reader can call this command: by its name where that is on the path, else as they did."""
+    called = sys.argv[0]
+    return called if Path(called).name == "ressearch" and not shutil.which("ressearch") else "ressearch"
+
+
+def print_remarks(space: SearchSpace) -> None:
+    """Warnings about a file that is valid."""
+    for remark in space.remarks:
+        click.echo(f"{remark}\n", err=True)
+
+
+def write_csv(records: list[dict[str, Any]]) -> None:
+    """Records of the same keys, with a header."""
+    if records:
+        writer = csv.DictWriter(sys.stdout, records[0].keys(), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(records)
+
+
+def console(stream: TextIO) -> Console:
+    """A console as wide as the terminal, or wide enough for every table where there is none."""
+    from rich.console import Console
+
+    width = None if stream.isatty() else PLAIN_WIDTH
+    return Console(file=stream, width=width, highlight=False, markup=False)

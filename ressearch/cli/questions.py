@@ -1,0 +1,130 @@
+"""The verbs that ask the store: `best` and `show`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ressearch.cli.options import console, format_option, opened_store, store_option, write_csv
+from ressearch.cli.spaces import networks_of
+
+if TYPE_CHECKING:
+    from ressearch.trial import Trial
+    from ressearch.view import Standing
+
+
+@click.command()
+@click.argument("study", required=False)
+@click.option("--min-accuracy", type=click.FloatRange(0, 1), help="Floor of the ranking by accuracy per FLOP.")
+@click.option("--limit", type=click.IntRange(1), default=10, show_default=True, help="Rows of the ranking.")
+@click.option("--failed", is_flag=True, help="List the failed trials with their errors instead.")
+@format_option("table", "json", "csv")
+@store_option
+def best(study: str | None, min_accuracy: float | None, limit: int, failed: bool, form: str, store: Path) -> None:
+    """Print the Pareto front of STUDY and its ranking by accuracy per FLOP.
+
+    STUDY is the one begun last if none is named. The ranking holds networks of at least --min-accuracy (a number in
+    [0, 1]; by default the accuracy of the study's cheapest baseline), since without a floor the emptiest network wins.
+    """
+    from ressearch.view import standing
+
+    opened = opened_store(store)
+    study_id, record = opened.study(study)
+    if failed:
+        _print_failures(opened.trials(study_id))
+        return
+    found = standing(record, opened.results(study_id), opened.counts(study_id), min_accuracy)
+    BEST_FORMATS[form](found, limit)
+
+
+def _best_table(found: Standing, limit: int) -> None:
+    from ressearch.view import standing_page
+
+    console(sys.stdout).print(standing_page(found, limit), crop=False)
+
+
+def _best_json(found: Standing, limit: int) -> None:
+    from ressearch.view import record_of
+
+    page = {
+        "study": found.study.name,
+        "floor": {"accuracy": found.floor.accuracy, "source": found.floor.source},
+        "front": [record_of(found, position) for position in found.front],
+        "ranking": [record_of(found, position) for position in found.ranking[:limit]],
+    }
+    click.echo(json.dumps(page, indent=2))
+
+
+def _best_csv(found: Standing, limit: int) -> None:
+    """Every finished network, one a line; rank is empty below the floor."""
+    from ressearch.view import percent, record_of
+
+    click.echo(f"floor: accuracy >= {percent(found.floor.accuracy)} ({found.floor.source})", err=True)
+    write_csv([record_of(found, position) for position in range(len(found.results))])
+
+
+BEST_FORMATS: dict[str, Callable[[Standing, int], None]] = {"table": _best_table, "json": _best_json, "csv": _best_csv}
+
+
+def _print_failures(trials: list[Trial]) -> None:
+    """The failed trials, those of a kind together."""
+    from ressearch.trial import Failure
+
+    failed = [trial for trial in trials if trial.error is not None]
+    if not failed:
+        click.echo("no trial of this study failed", err=True)
+    for kind in Failure:
+        alike = [trial for trial in failed if trial.failure is kind]
+        if alike:
+            click.echo(f"{kind}: {len(alike)} trial(s)\n")
+        for trial in alike:
+            click.echo(f"trial {trial.number}, architecture {trial.architecture_id}:\n{(trial.error or '').rstrip()}\n")
+
+
+@click.command()
+@click.argument("what", metavar="ID|FILE")
+@format_option("table", "json")
+@store_option
+def show(what: str, form: str, store: Path) -> None:
+    """Print an architecture: its cost, its trials, every node of its graph.
+
+    ID is the beginning of an id in the store; FILE is a search space, whose named networks are printed.
+    """
+    if what.endswith((".yaml", ".yml")):
+        _show_file(Path(what), form)
+    else:
+        _show_stored(what, form, store)
+
+
+def _show_file(file: Path, form: str) -> None:
+    for name, candidate in networks_of(file).items():
+        if form == "json":
+            click.echo(candidate.architecture.to_json())
+        else:
+            click.echo(f"{name}, architecture {candidate.architecture.id}\n{candidate.architecture}\n")
+
+
+def _show_stored(id: str, form: str, store: Path) -> None:
+    from dataclasses import asdict
+
+    from ressearch.view import architecture_page
+
+    opened = opened_store(store)
+    architecture, cost = opened.architecture(id)
+    history = opened.history(architecture.id)
+    if form == "table":
+        console(sys.stdout).print(architecture_page(architecture, cost, history), crop=False)
+        click.echo(str(architecture))
+        return
+    page = {
+        "id": architecture.id,
+        "cost": {**asdict(cost), "flops": cost.flops},
+        "architecture": json.loads(architecture.to_json()),
+        "trials": [{"study": study, **asdict(trial)} for study, trial in history],
+    }
+    click.echo(json.dumps(page, indent=2))

@@ -1,0 +1,326 @@
+"""`Store`: what the searches write and what every question is asked of."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Select, Table, and_, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from ressearch.analysis import analyse
+from ressearch.architecture import Architecture
+from ressearch.cost import Cost
+from ressearch.errors import StoreError, StudyError
+from ressearch.store import rows
+from ressearch.store.engine import closed_on_error, engine_of, is_empty, make_tables, reading, require_ours, writing
+from ressearch.store.schema import (
+    SCHEMA_VERSION,
+    architectures,
+    block_kinds,
+    latencies,
+    measurements,
+    recipes,
+    retrainings,
+    studies,
+    trials,
+)
+from ressearch.store.upgrade import Upgrade, upgrade
+from ressearch.trial import Failure, Latency, Measurement, MeasurementKey, Recipe, Retraining, Study, Trial, TrialState
+
+
+@dataclass(frozen=True)
+class Result:
+    """A finished trial as the queries see it: what was measured beside what it costs."""
+
+    id: str
+    accuracy: float
+    macs: int
+    params: int
+    depth: int
+    baseline: str | None
+    number: int
+    seconds: float
+
+
+class Store:
+    """The measurements in one SQLite file.
+
+    `Store.open` is for what is there, `Store.create` makes the file if need be. A file of an older version is migrated
+    by either, and `upgraded` tells of it. Both raise StoreError if the file is damaged, of a newer version, not one of
+    ours, or cannot be migrated, and leave such a file untouched.
+    """
+
+    def __init__(self, engine: Engine, upgraded: Upgrade | None = None) -> None:
+        self._engine = engine
+        self.upgraded = upgraded
+
+    @classmethod
+    def open(cls, path: Path) -> Store:
+        """A store that exists."""
+        if not path.is_file():
+            raise StoreError(f"there is no results store at {path}", hint="`ressearch search FILE` makes one")
+        return cls._checked(path)
+
+    @classmethod
+    def create(cls, path: Path) -> Store:
+        """A store, made if it does not exist."""
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(f"cannot make the directory {path.parent}: {error.strerror}") from error
+        if path.is_file() and not is_empty(path):
+            return cls._checked(path)
+        engine = engine_of(path, fresh=True)
+        with closed_on_error(engine), writing(engine) as connection:
+            make_tables(connection)
+        return cls(engine)
+
+    @classmethod
+    def _checked(cls, path: Path) -> Store:
+        engine = engine_of(path)
+        with closed_on_error(engine):
+            with reading(engine) as connection:
+                version = require_ours(connection, path)
+            return cls(engine, upgrade(engine, path) if version < SCHEMA_VERSION else None)
+
+    def close(self) -> None:
+        """Give the file back."""
+        self._engine.dispose()
+
+    # Studies
+
+    def create_study(self, study: Study) -> int:
+        """Tell the store of a new study; its row id. Raises StudyError if the name is taken."""
+        try:
+            with writing(self._engine) as connection:
+                _keep_recipe(connection, study.recipe_digest, study.recipe, study.data_checksum, study.evaluator)
+                return _key_of(connection, insert(studies).values(**rows.row_of_study(study), created=time.time()))
+        except IntegrityError as error:
+            raise StudyError(f"there is a study {study.name!r} already", hint="choose another --name") from error
+
+    def find_study(self, name: str) -> tuple[int, Study] | None:
+        """The row id and the record of a study, if there is one of this name."""
+        query = select(studies, *_SETTINGS).join(recipes).where(studies.c.name == name)
+        with reading(self._engine) as connection:
+            row = connection.execute(query).one_or_none()
+        return None if row is None else (row.id, rows.study_of(row))
+
+    def study(self, name: str | None) -> tuple[int, Study]:
+        """A study by name, or the one begun last. Raises StoreError if there is none."""
+        with reading(self._engine) as connection:
+            names = list(connection.execute(select(studies.c.name).order_by(studies.c.id)).scalars())
+        if not names:
+            raise StoreError("the store holds no study yet", hint="`ressearch search FILE` begins one")
+        found = self.find_study(name or names[-1])
+        if found is None:
+            raise StoreError(f"there is no study {name!r}", hint=f"studies here: {', '.join(names[-20:])}")
+        return found
+
+    # Trials
+
+    def begin(self, study_id: int, trial: Trial, architecture: Architecture, cost: Cost) -> None:
+        """Record a trial that starts, and its architecture if it is new."""
+        with writing(self._engine) as connection:
+            _keep_architecture(connection, architecture, cost)
+            connection.execute(insert(trials).values(**rows.row_of_trial(study_id, trial), started=time.time()))
+
+    def complete(
+        self, study_id: int, number: int, key: MeasurementKey, measurement: Measurement, recipe: Recipe
+    ) -> Measurement:
+        """Record what a trial measured under a recipe, whose digest is in the key; what counts is returned.
+
+        Where the key was measured before, the earlier measurement counts and the trial is marked as reused.
+        """
+        with writing(self._engine) as connection:
+            study = _study_settings(connection, study_id)
+            _keep_recipe(connection, key.recipe_digest, recipe, study.data_checksum, study.evaluator)
+            known = connection.execute(_of_key(measurements, key)).one_or_none()
+            row = rows.row_of_measurement(key, measurement) | {"created": time.time()}
+            measurement_id = known.id if known else _key_of(connection, insert(measurements).values(**row))
+            changes = {"state": "complete", "measurement_id": measurement_id, "reused": known is not None}
+            _finish(connection, study_id, number, changes)
+        return measurement if known is None else rows.measurement_of(known)
+
+    def fail(self, study_id: int, number: int, error: str, failure: Failure) -> None:
+        """Record that a trial failed, with its traceback or message, and of which kind that is."""
+        with writing(self._engine) as connection:
+            _finish(connection, study_id, number, {"state": "failed", "error": error, "failure": failure.value})
+
+    def known(self, key: MeasurementKey) -> Measurement | None:
+        """What was measured under a key, in whatever study."""
+        return self._measured(measurements, key)
+
+    def trials(self, study_id: int) -> list[Trial]:
+        """All trials of a study in the order of their numbers."""
+        with reading(self._engine) as connection:
+            found = connection.execute(_TRIALS.where(trials.c.study_id == study_id).order_by(trials.c.number))
+            return [rows.trial_of(row) for row in found]
+
+    # Retrainings and latencies
+
+    def record_retraining(self, retraining: Retraining) -> Retraining:
+        """Record a retraining of a stored architecture; what counts is returned: the first of its key."""
+        key = _key_of_retraining(retraining)
+        with writing(self._engine) as connection:
+            _require_architecture(connection, retraining.architecture_id)
+            known = connection.execute(_RETRAININGS.where(_is_key(retrainings, key))).one_or_none()
+            if known is not None:
+                return rows.retraining_of(known)
+            _keep_recipe(connection, key.recipe_digest, retraining.recipe, retraining.data_checksum, "")
+            row = rows.row_of_measurement(key, retraining.measurement)
+            connection.execute(insert(retrainings).values(**row, created=time.time()))
+        return retraining
+
+    def retrained(self, key: MeasurementKey) -> Measurement | None:
+        """What a retraining under a key measured on the test images."""
+        return self._measured(retrainings, key)
+
+    def retrainings(self, architecture_id: str) -> list[Retraining]:
+        """All retrainings of an architecture, the earliest first."""
+        query = _RETRAININGS.where(retrainings.c.architecture_id == architecture_id).order_by(retrainings.c.id)
+        with reading(self._engine) as connection:
+            return [rows.retraining_of(row) for row in connection.execute(query)]
+
+    def record_latency(self, latency: Latency) -> None:
+        """Record how fast a stored architecture was; every such record is kept."""
+        with writing(self._engine) as connection:
+            _require_architecture(connection, latency.architecture_id)
+            connection.execute(insert(latencies).values(**asdict(latency), created=time.time()))
+
+    def latencies(self, architecture_id: str) -> list[Latency]:
+        """All latencies of an architecture, the earliest first."""
+        query = select(latencies).where(latencies.c.architecture_id == architecture_id).order_by(latencies.c.id)
+        with reading(self._engine) as connection:
+            return [rows.latency_of(row) for row in connection.execute(query)]
+
+    # Questions
+
+    def results(self, study_id: int) -> list[Result]:
+        """The finished trials of a study beside their costs, in the order of their numbers."""
+        query = (
+            select(
+                architectures.c.id,
+                measurements.c.accuracy,
+                architectures.c.macs,
+                architectures.c.params,
+                architectures.c.depth,
+                trials.c.baseline,
+                trials.c.number,
+                measurements.c.seconds,
+            )
+            .join_from(trials, measurements, trials.c.measurement_id == measurements.c.id)
+            .join(architectures, trials.c.architecture_id == architectures.c.id)
+            .where(trials.c.study_id == study_id)
+            .order_by(trials.c.number)
+        )
+        with reading(self._engine) as connection:
+            return [Result(*row) for row in connection.execute(query)]
+
+    def counts(self, study_id: int) -> dict[TrialState, int]:
+        """How many trials of a study are in each state."""
+        query = select(trials.c.state, func.count()).where(trials.c.study_id == study_id).group_by(trials.c.state)
+        with reading(self._engine) as connection:
+            found = {row[0]: int(row[1]) for row in connection.execute(query)}
+        return {state: found.get(state.value, 0) for state in TrialState}
+
+    def architecture(self, prefix: str) -> tuple[Architecture, Cost]:
+        """The architecture whose id begins so. Raises StoreError if there is none, or more than one."""
+        if not prefix:
+            raise StoreError("an empty id", hint="`ressearch best` lists ids")
+        begins = func.substr(architectures.c.id, 1, len(prefix)) == prefix
+        with reading(self._engine) as connection:
+            found = connection.execute(select(architectures).where(begins).order_by(architectures.c.id).limit(6)).all()
+        if not found:
+            raise StoreError(
+                f"no architecture has an id that begins with {prefix!r}", hint="`ressearch best` lists ids"
+            )
+        if len(found) > 1:
+            listed = ", ".join(row.id for row in found[:5])
+            raise StoreError(f"{prefix!r} is not enough: {listed}{', ...' if len(found) > 5 else ''} begin so")
+        return Architecture.from_json(found[0].graph), rows.cost_of_row(found[0])
+
+    def history(self, architecture_id: str) -> list[tuple[str, Trial]]:
+        """All trials of an architecture, over all studies, each with its study's name."""
+        query = _TRIALS.add_columns(studies.c.name.label("study_name")).join(studies, trials.c.study_id == studies.c.id)
+        query = query.where(trials.c.architecture_id == architecture_id).order_by(trials.c.id)
+        with reading(self._engine) as connection:
+            return [(row.study_name, rows.trial_of(row)) for row in connection.execute(query)]
+
+    def _measured(self, table: Table, key: MeasurementKey) -> Measurement | None:
+        with reading(self._engine) as connection:
+            row = connection.execute(_of_key(table, key)).one_or_none()
+        return None if row is None else rows.measurement_of(row)
+
+
+# Statements
+
+_SETTINGS = [column for column in recipes.c if column.name != "digest"]
+_RETRAININGS = select(retrainings, *_SETTINGS).join(recipes)
+_TRIALS = select(trials, *(measurements.c[f.name] for f in fields(Measurement))).join_from(
+    trials, measurements, trials.c.measurement_id == measurements.c.id, isouter=True
+)
+
+
+def _is_key(table: Table, key: MeasurementKey) -> Any:
+    columns = {"architecture_id": key.architecture_id, "recipe_digest": key.recipe_digest, "seed": key.seed}
+    return and_(*(table.c[name] == value for name, value in (columns | asdict(key.fidelity)).items()))
+
+
+def _of_key(table: Table, key: MeasurementKey) -> Select[Any]:
+    return select(table).where(_is_key(table, key))
+
+
+def _key_of_retraining(retraining: Retraining) -> MeasurementKey:
+    digest = retraining.recipe.digest(retraining.data_checksum)
+    return MeasurementKey(retraining.architecture_id, digest, retraining.fidelity, retraining.seed)
+
+
+def _key_of(connection: Connection, statement: Any) -> int:
+    key: Any = connection.execute(statement).inserted_primary_key
+    return int(key[0])
+
+
+def _study_settings(connection: Connection, study_id: int) -> Any:
+    """The data and the evaluator of a study."""
+    query = select(recipes.c.data_checksum, recipes.c.evaluator).join_from(studies, recipes)
+    return connection.execute(query.where(studies.c.id == study_id)).one()
+
+
+def _keep_recipe(connection: Connection, digest: str, recipe: Recipe, data_checksum: str, evaluator: str) -> None:
+    """Record what a digest stands for, unless that is known."""
+    if recipe.digest(data_checksum, evaluator) != digest:
+        raise ValueError(f"{digest} is not the digest of this recipe on this data")
+    known = connection.execute(select(recipes.c.batch_size).where(recipes.c.digest == digest)).one_or_none()
+    settings = {"data_checksum": data_checksum, "evaluator": evaluator, **asdict(recipe)}
+    if known is None:
+        connection.execute(insert(recipes).values(digest=digest, **settings))
+    elif known.batch_size is None:
+        connection.execute(update(recipes).where(recipes.c.digest == digest).values(**settings))
+
+
+def _keep_architecture(connection: Connection, architecture: Architecture, cost: Cost) -> None:
+    known = connection.execute(select(architectures.c.id).where(architectures.c.id == architecture.id))
+    if known.one_or_none() is not None:
+        return
+    wiring = analyse(architecture)
+    row = {"id": architecture.id, "graph": architecture.to_json(), **asdict(cost), **rows.row_of_analysis(wiring)}
+    connection.execute(insert(architectures).values(**row))
+    kinds = [{"architecture_id": architecture.id, "kind": k, "count": n} for k, n in wiring.kinds.items()]
+    if kinds:
+        connection.execute(insert(block_kinds), kinds)
+
+
+def _require_architecture(connection: Connection, id: str) -> None:
+    if connection.execute(select(architectures.c.id).where(architectures.c.id == id)).one_or_none() is None:
+        raise StoreError(f"there is no architecture {id} in the store", hint="`ressearch best` lists ids")
+
+
+def _finish(connection: Connection, study_id: int, number: int, changes: Mapping[str, Any]) -> None:
+    this = and_(trials.c.study_id == study_id, trials.c.number == number, trials.c.state == "running")
+    done = connection.execute(update(trials).where(this).values(**changes, finished=time.time()))
+    if done.rowcount != 1:
+        raise StoreError(f"trial {number} is not running: its result cannot be recorded")
