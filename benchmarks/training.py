@@ -107,12 +107,15 @@ def bare(training: Training, batch: int, batches: int, device: str) -> Callable[
         loss.backward()
         training.optimizer.step()
 
-    advance = Captured(step) if device.startswith("cuda") else step
+    captured = Captured() if device.startswith("cuda") else None
 
     def steps() -> None:
         training.network.train()
         for _ in range(batches):
-            advance(labels)
+            if captured is None:
+                step(labels)
+            else:
+                captured(step, labels)
 
     return steps
 

@@ -32,7 +32,7 @@ from ressearch.architecture import Architecture
 from ressearch.device import device_name, forget_peak, peak_memory
 from ressearch.errors import DivergedError, EvaluatorError, TrainingError
 from ressearch.network import Network
-from ressearch.trial import Fidelity, Measurement, Recipe
+from ressearch.trial import EVALUATOR_NAME, Fidelity, Measurement, Recipe
 
 SIGNATURE = "(network, *, recipe, fidelity, seed, device)"
 FIGURES = ("accuracy", "loss", "train_loss", "images_per_second")
@@ -75,7 +75,7 @@ def load_evaluator(name: str) -> LoadedEvaluator:
     The working directory is searched first, as `python -m` does. Raises EvaluatorError if there is none, or none that
     could be called as `Evaluator` says.
     """
-    if not re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*", name):
+    if not re.fullmatch(EVALUATOR_NAME, name):
         raise EvaluatorError(f"{name!r} names no evaluator", hint="write package.module:function")
     module_name, _, function_name = name.partition(":")
     module = _imported(module_name)

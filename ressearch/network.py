@@ -90,17 +90,14 @@ class Network(nn.Module):
         inputs = [values[source] for source in segment.reads]
         made = checkpoint(part, *inputs, use_reentrant=False, context_fn=lambda: (nullcontext(), _norms_kept(self)))
         values.update(zip(segment.leaves, made, strict=True))
-        for source in segment.ends:
-            del values[source]
 
 
 class _Segment(NamedTuple):
-    """Nodes `first` to `last`; which earlier values they read and end the use of, and which later nodes read theirs."""
+    """Nodes `first` to `last`; which earlier values they read, and which of theirs are read later."""
 
     first: int
     last: int
     reads: tuple[int, ...]
-    ends: tuple[int, ...]
     leaves: tuple[int, ...]
 
 
@@ -112,9 +109,8 @@ def _segments(architecture: Architecture, count: int) -> list[_Segment]:
     for before, last in pairwise(bounds):
         inputs = {source for node in architecture.nodes[before + 1 : last + 1] for source in node.inputs}
         reads = sorted(source for source in inputs if source <= before)
-        ends = [source for source in reads if last_use[source] <= last]
         leaves = [made for made in range(before + 1, last + 1) if last_use.get(made, total + 1) > last]
-        found.append(_Segment(before + 1, last, tuple(reads), tuple(ends), tuple(leaves)))
+        found.append(_Segment(before + 1, last, tuple(reads), tuple(leaves)))
     return found
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import pickle
 import time
-from collections.abc import Callable
 from math import ceil, cos, isfinite, pi, prod, sqrt
 from pathlib import Path
 
@@ -111,8 +110,7 @@ class Training:
         self.optimizer = _optimizer(self.network, recipe, device)
         self._scores = torch.compile(self.network) if compiled else self.network
         self._total = torch.zeros((), device=device)
-        graph = device.startswith("cuda") and segments == 1 and not compiled
-        self._advance: Callable[[Tensor], None] = Captured(self._train_on) if graph else self._train_on
+        self._captured = Captured() if device.startswith("cuda") and segments == 1 and not compiled else None
         self.steps_per_epoch = max(1, len(self.labels) // recipe.batch_size)
         self.steps = self.steps_per_epoch * fidelity.schedule
         self.step = 0
@@ -142,9 +140,6 @@ class Training:
         for batch in order[: self.steps_per_epoch * size].split(size):
             self._set_rate(one_cycle(self.step / self.steps, self.recipe))
             self._advance(batch)
-            if self.average is not None:
-                self.average.update_parameters(self.network)
-            self.step += 1
         self.train_loss = self._finite(float(self._total) / self.steps_per_epoch, "training")
         self.seconds += time.perf_counter() - started[0]
         self.cpu_seconds += time.process_time() - started[1]
@@ -222,6 +217,15 @@ class Training:
             correct += int((scores.argmax(dim=1) == labels).sum())
             loss += float(F.cross_entropy(scores, labels, reduction="sum"))
         return correct / len(part), self._finite(loss / len(part), "validation")
+
+    def _advance(self, batch: Tensor) -> None:
+        if self._captured is None:
+            self._train_on(batch)
+        else:
+            self._captured(self._train_on, batch)
+        if self.average is not None:
+            self.average.update_parameters(self.network)
+        self.step += 1
 
     def _train_on(self, batch: Tensor) -> None:
         """One step on the images at these positions; its loss is added to the epoch's total."""

@@ -10,6 +10,9 @@ from hashlib import sha256
 from math import isfinite
 from typing import Any
 
+EVALUATOR_NAME = r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*"
+"""`package.module:function`, the name of a user's own training."""
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -39,6 +42,8 @@ class Recipe:
     amp: bool = True
 
     def __post_init__(self) -> None:
+        for number in ("lr", "momentum", "weight_decay", "label_smoothing", "warmup", "ema"):
+            _require(self, number, type(getattr(self, number)) is not bool, "a number")
         _require(self, "batch_size", type(self.batch_size) is int and self.batch_size >= 2, "a whole number from 2")
         _require(self, "lr", 0 < self.lr < float("inf"), "above 0")
         _require(self, "momentum", 0 <= self.momentum < 1, "in [0, 1)")
@@ -58,7 +63,9 @@ class Recipe:
         """
         known = asdict(self)
         kept = {name: value for name, value in known.items() if name not in _LATER or value != _LATER[name]}
-        settings: dict[str, Any] = {n: float(v) if type(v) is int and n != "batch_size" else v for n, v in kept.items()}
+        settings: dict[str, Any] = {}
+        for name, value in kept.items():
+            settings[name] = value if type(value) is bool or name == "batch_size" else value + 0.0  # of -0.0 too
         settings |= {"data": data_checksum} | ({"evaluator": evaluator} if evaluator else {})
         return sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
 

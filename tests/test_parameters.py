@@ -248,6 +248,7 @@ MISTAKES = [
     ("search: {time_limit: 1.5}", "search.time_limit: expected a whole number from 0, got 1.5", 22, None),
     ("search: {time_limit: true}", "search.time_limit: expected a whole number from 0, got True", 22, None),
     ("search: {evaluator: 3}", "search.evaluator: expected a string, got 3", 21, None),
+    ("search: {evaluator: mine}", "search.evaluator: expected package.module:function, got 'mine'", 21, None),
     ("search: {evaluator: ''}", "search.evaluator: expected a string, got ''", 21, None),
 ]
 

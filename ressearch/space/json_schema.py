@@ -39,7 +39,7 @@ from ressearch.space.grammar import (
 )
 from ressearch.space.parameters import DISTRIBUTIONS
 from ressearch.space.schema import LIMITED, TOP
-from ressearch.trial import Fidelity, Recipe
+from ressearch.trial import EVALUATOR_NAME, Fidelity, Recipe
 
 Schema = dict[str, Any]
 Keys = Mapping[str, tuple[str, Schema]]
@@ -398,7 +398,10 @@ _SEARCH = _object(
         "workers": ("Trials that run at once.", _WHOLE),
         "seed": ("Seed of the proposals and of every training.", {"type": "integer", "minimum": 0}),
         "time_limit": ("Seconds that one trial may take; 0 for no limit.", {"type": "integer", "minimum": 0}),
-        "evaluator": ("package.module:function that trains and measures in place of ours.", _TEXT),
+        "evaluator": (
+            "package.module:function that trains and measures in place of ours.",
+            {"type": "string", "pattern": f"^{EVALUATOR_NAME}$"},
+        ),
     }
 )
 _TOP: Keys = {

@@ -17,7 +17,7 @@ from ressearch.space.parameters import parameters
 from ressearch.space.reader import Parse, Reader, kind_of, number, positive, setting, string, truth, whole
 from ressearch.space.rules import check
 from ressearch.space.source import Mapping, Scalar, Value, parse, plain
-from ressearch.trial import Fidelity, Recipe
+from ressearch.trial import EVALUATOR_NAME, Fidelity, Recipe
 
 TOP = (
     "version", "name", "input", "stem", "vars", "stages", "head", "blocks", "baselines", "limits", "parameters",
@@ -237,8 +237,15 @@ def _train_keys(reader: Reader, value: Value, path: str) -> Mapping:
     return reader.fields(value, path, [f.name for record in (Recipe, Fidelity) for f in fields(record)])
 
 
+def _evaluator(reader: Reader, value: Value, path: str) -> str:
+    name = string(reader, value, path)
+    if not re.fullmatch(EVALUATOR_NAME, name):
+        reader.refuse("E005", path, value.place, f"expected package.module:function, got {name!r}")
+    return name
+
+
 def _search(reader: Reader, value: Value, path: str) -> dict[str, Any]:
     known: dict[str, Parse[Any]] = {"trials": whole(), "workers": whole(), "seed": whole(0)}
-    known |= {"time_limit": whole(0), "evaluator": string}
+    known |= {"time_limit": whole(0), "evaluator": _evaluator}
     mapping = reader.fields(value, path, known)
     return {key: reader.optional(mapping, key, path, known[key], 1) for key in known if key in mapping.entries}
