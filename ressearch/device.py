@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from ressearch.errors import TrainingError
+from ressearch.errors import DeviceError
 
 _STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 _FORGET_PEAK = "5"
@@ -17,13 +17,21 @@ _FORGET_PEAK = "5"
 
 
 def require_device(device: str) -> None:
-    """Raise TrainingError where there is no such device."""
+    """Raise DeviceError where there is no such device."""
     kind, _, number = device.partition(":")
     count = {"cpu": 1, "cuda": torch.cuda.device_count()}.get(kind)
     if count is None:
-        raise TrainingError(f"{device!r} is no device", hint="use cpu, cuda or cuda:N")
+        raise DeviceError(f"{device!r} is no device", hint="use cpu, cuda or cuda:N")
     if (not number.isdecimal() and number) or int(number or 0) >= count:
-        raise TrainingError(f"there is no {device} here: torch {torch.__version__} sees {count} of them")
+        raise DeviceError(f"there is no {device} here: torch {torch.__version__} sees {count} of them")
+
+
+def chosen_device(device: str) -> str:
+    """What `auto` means here: a GPU if there is one. Any other is looked for, as `require_device` does."""
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    require_device(device)
+    return device
 
 
 def device_name(device: str) -> str:

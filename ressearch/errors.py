@@ -10,6 +10,7 @@
     ├── StoreError          the results store cannot be used, or does not hold what was asked for
     ├── StudyError          a study cannot start or go on
     │   └── EvaluatorError  the training that a user brings cannot be found or called
+    ├── DeviceError         there is no such device
     └── TrainingError       a trial failed
         └── DivergedError   its loss became NaN or infinite
 
@@ -152,6 +153,13 @@ class StudyError(RessearchError):
 
 class EvaluatorError(StudyError):
     """The training that a user brings cannot be found, imported or called."""
+
+
+class DeviceError(RessearchError):
+    """There is no such device on this machine."""
+
+    code = "E702"
+    exit_status = 4
 
 
 class TrainingError(RessearchError):

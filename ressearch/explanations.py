@@ -298,6 +298,11 @@ _EXPLANATIONS = {
         "train: {lr: 10}",
         "train: {lr: 0.1}",
     ),
+    "E702": Explanation(
+        "a device that is not there",
+        "`--device` names what trains or is timed: cpu, cuda (the first GPU), or cuda:N. A GPU is there if torch was "
+        "built for CUDA and sees it: `python -c 'import torch; print(torch.cuda.device_count())'` tells.",
+    ),
     "E900": Explanation(
         "an error without a code of its own",
         "The base of all other errors; no message should carry it. If one does, it is a fault of ressearch.",

@@ -27,7 +27,7 @@ def time_passes(
     """Median and quartiles of `repeats` forward passes on batches of noise, in evaluation mode.
 
     The weights do not matter to the time and are random ones. threads: of the CPU, as many as torch has unless said;
-    it keeps them. amp: bf16 where the device is fast at it. Raises TrainingError where there is no such device.
+    it keeps them. amp: bf16 where the device is fast at it. Raises DeviceError where there is no such device.
     """
     require_device(device)
     if threads is not None:

@@ -42,7 +42,7 @@ def retrain(
 
     data: as `load_final_data` gives it, where that part holds the test images. checkpoints: a directory in which an
     interrupted training is found again; what is finished is removed from it. compiled: see `measure`.
-    Raises TrainingError where there is no such device, and what `measure` raises.
+    Raises DeviceError where there is no such device, and what `measure` raises.
     """
     require_device(device)
     fidelity = Fidelity(epochs)

@@ -93,6 +93,7 @@ class Training:
         compiled: bool = False,
     ) -> None:
         _require_fit(architecture, data)
+        torch.backends.cudnn.benchmark = True  # of GPUs alone: shapes do not change, so the fastest kernels are sought
         self.recipe, self.fidelity, self.device = recipe, fidelity, device
         self.precision = precision(device, recipe.amp)
         self.identity = _identity(architecture, data, recipe, fidelity, seed)

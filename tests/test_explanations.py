@@ -25,7 +25,7 @@ PACKAGE = Path(ressearch.__file__).parent
 HEAD = "version: 1\nname: mine\ninput: {shape: [3, 32, 32], classes: 10}\n"
 STAGES = "stages: [{width: 16, block: {use: basic}}]\n"
 
-BARE = {"E000", "E030", "E700", "E900"}
+BARE = {"E000", "E030", "E700", "E702", "E900"}
 """Codes whose mistake has no short example."""
 
 COMMANDS = {"E031", "E400", "E500", "E600"}

@@ -105,7 +105,9 @@ def test_the_example_of_an_own_training_runs(desk: Desk) -> None:
     assert status == 0, err
     found = desk.rows("select accuracy > 0.9, loss > 0, train_loss > 0, flops, device from measurements")
     assert found == [(1, 1, 1, None, "cpu")]
-    ((evaluator, source),) = desk.rows("select evaluator, data_source from studies")
+    ((evaluator, source),) = desk.rows(
+        "select evaluator, data_source from studies join recipes on recipe_digest = digest"
+    )
     assert str(evaluator).startswith("search_spaces.my_training:evaluate@")
     assert source == ""
 

@@ -146,7 +146,7 @@ def test_gates_are_not_decayed() -> None:
         f"{{residual: {{gate: {gate}}}, body: {BODIES['basic']}}}" for gate in ("scalar", "layer_scale", "zero_gamma")
     ]
     network = Network(only(f"stages: [{{width: 3, block: {{seq: [{', '.join(parts)}]}}}}]"))
-    decayed, others = (group["params"] for group in _optimizer(network, Recipe()).param_groups)
+    decayed, others = (group["params"] for group in _optimizer(network, Recipe(), "cpu").param_groups)
     by_name = dict(network.named_parameters())
     assert {len(by_name[f"{HERE}.{i}.gate.weight"]) for i in (0, 1)} == {1, 3}
     for name, weight in by_name.items():

@@ -10,7 +10,7 @@ import torch
 
 from ressearch import latency as latency_module
 from ressearch.device import require_device
-from ressearch.errors import TrainingError
+from ressearch.errors import DeviceError
 from ressearch.latency import WARM_UP, time_passes
 from ressearch.network import Network
 from tests.conftest import demo_space
@@ -73,13 +73,13 @@ def test_it_agrees_with_a_clock_around_the_same_passes() -> None:
 @pytest.mark.parametrize(
     ("device", "message"),
     [
-        ("tpu", "error[E700]: 'tpu' is no device\n  = help: use cpu, cuda or cuda:N"),
-        ("cpu:x", f"error[E700]: there is no cpu:x here: torch {torch.__version__} sees 1 of them"),
-        ("cuda:999", f"error[E700]: there is no cuda:999 here: torch {torch.__version__} sees {{}} of them"),
+        ("tpu", "error[E702]: 'tpu' is no device\n  = help: use cpu, cuda or cuda:N"),
+        ("cpu:x", f"error[E702]: there is no cpu:x here: torch {torch.__version__} sees 1 of them"),
+        ("cuda:999", f"error[E702]: there is no cuda:999 here: torch {torch.__version__} sees {{}} of them"),
     ],
 )
 def test_a_device_that_is_not_there_is_refused(device: str, message: str) -> None:
-    with pytest.raises(TrainingError) as caught:
+    with pytest.raises(DeviceError) as caught:
         require_device(device)
     assert str(caught.value) == message.format(torch.cuda.device_count())
 

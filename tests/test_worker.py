@@ -36,6 +36,7 @@ def job(**changes: Any) -> dict[str, Any]:
         "recipe": asdict(Recipe()),
         "fidelity": asdict(Fidelity(epochs=2)),
         "seed": 0,
+        "device": "cpu",
         "source": "digits",
         "evaluator": "",
         "checkpoint": None,

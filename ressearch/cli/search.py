@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,8 +23,10 @@ from ressearch.cli.options import (
 
 if TYPE_CHECKING:
     from ressearch.search.study import Progress
+    from ressearch.space import SearchSpace
 
 FAILED_TRIALS = 5
+TIME_LIMIT = 3_600
 
 
 @click.command()
@@ -40,18 +42,11 @@ FAILED_TRIALS = 5
 @click.option(
     "--time-limit", type=click.IntRange(0, 10**7), help="Seconds that a trial may take, 0 for any.  [default: 3600]"
 )
+@click.option(
+    "--device", type=click.Choice(["auto", "cpu", "cuda"]), help="What trains.  [default: auto, a GPU if there is one]"
+)
 @store_option
-def search(
-    file: Path,
-    source: str | None,
-    trials: int | None,
-    workers: int | None,
-    seed: int | None,
-    name: str | None,
-    evaluator: str | None,
-    time_limit: int | None,
-    store: Path,
-) -> None:
+def search(file: Path, **flags: Any) -> None:
     """Search the space in FILE: train networks, baselines first, and remember what they measure.
 
     What FILE says under task: and search: holds where a flag is not given. The same command with the same --name goes
@@ -61,35 +56,46 @@ def search(
 
     space = SearchSpace.load(file)
     print_remarks(space)
-    defaults = space.grammar.search
-    if source and evaluator:
-        raise click.UsageError("--data and --evaluator exclude each other: an evaluator brings its own data")
-    evaluator = evaluator or ("" if source else defaults.get("evaluator", ""))
-    source = source or space.grammar.dataset or ""
-    if not source and not evaluator:
-        raise click.UsageError("no data set: give --data, or write task: {dataset: ...} in the file")
-    trials = trials or defaults.get("trials", 24)
-    workers = workers or defaults.get("workers", os.cpu_count() or 1)
-    seed = defaults.get("seed", 0) if seed is None else seed
-    name = name or space.name
-
-    migrated_first(store)
+    settings = _settled(space, flags)
+    migrated_first(settings["store"])
 
     from ressearch.search.run import run_study
     from ressearch.search.signals import Interrupted
-    from ressearch.search.time_limit import DEFAULT_SECONDS
 
-    limit = defaults.get("time_limit", DEFAULT_SECONDS) if time_limit is None else time_limit
-    known: dict[str, Any] = {"trials": trials, "workers": workers, "seed": seed, "name": name, "store": store}
     try:
         with _live() as (watch, say):
-            last = run_study(space, source=source, evaluator=evaluator, time_limit=limit, watch=watch, say=say, **known)
+            last = run_study(space, watch=watch, say=say, **settings)
     except Interrupted as interruption:
-        trained = {"evaluator": evaluator} if evaluator else {"data": source}
-        again = _command_to_resume(file, trained | known | ({} if time_limit is None else {"time_limit": time_limit}))
+        again = _command_to_resume(file, settings, flags)
         click.echo(f"\ninterrupted; every finished trial is kept. To go on:\n  {again}", err=True)
         os._exit(128 + interruption.signal)  # a half-started Ray may crash when Python ends in the ordinary way
-    _report_end(last, name, store)
+    _report_end(last, settings["name"], settings["store"])
+
+
+def _settled(space: SearchSpace, flags: Mapping[str, Any]) -> dict[str, Any]:
+    """Every setting of a search: what a flag says, else what the file says, else what is usual."""
+    given = {name: value for name, value in flags.items() if value is not None}
+    if "source" in given and "evaluator" in given:
+        raise click.UsageError("--data and --evaluator exclude each other: an evaluator brings its own data")
+    usual = {"trials": 24, "workers": os.cpu_count() or 1, "seed": 0, "time_limit": TIME_LIMIT, "device": "auto"}
+    told = {"name": space.name, "source": space.grammar.dataset or "", "evaluator": "", **space.grammar.search}
+    settings = {**usual, **told, **given}
+    if "source" in given:
+        settings["evaluator"] = ""
+    if not settings["source"] and not settings["evaluator"]:
+        raise click.UsageError("no data set: give --data, or write task: {dataset: ...} in the file")
+    return settings
+
+
+def _command_to_resume(file: Path, settings: Mapping[str, Any], flags: Mapping[str, Any]) -> str:
+    """The command that goes on with a study, whatever becomes of the file's defaults."""
+    import shlex
+
+    trained = {"evaluator": settings["evaluator"]} if settings["evaluator"] else {"data": settings["source"]}
+    known = {name: settings[name] for name in ("trials", "workers", "seed", "name", "store")}
+    rest = {name: flags[name] for name in ("time_limit", "device") if flags[name] is not None}
+    words = [(f"--{name.replace('_', '-')}", str(value)) for name, value in {**trained, **known, **rest}.items()]
+    return shlex.join([program(), "search", str(file), *(word for pair in words for word in pair)])
 
 
 def _report_end(last: Progress, name: str, store: Path) -> None:
@@ -104,13 +110,6 @@ def _report_end(last: Progress, name: str, store: Path) -> None:
     if last.failed:
         click.echo(f"{last.failed} trial(s) failed; their errors: {best} --failed", err=True)
         sys.exit(FAILED_TRIALS)
-
-
-def _command_to_resume(file: Path, settings: dict[str, Any]) -> str:
-    import shlex
-
-    flags = [word for key, value in settings.items() for word in (f"--{key.replace('_', '-')}", str(value))]
-    return shlex.join([program(), "search", str(file), *flags])
 
 
 @contextmanager

@@ -17,10 +17,12 @@ import signal
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from math import ceil
 from pathlib import Path
 from typing import Any
 
 import ray
+import torch
 from ray import tune
 from ray.tune.experiment import Trial
 from ray.tune.search import Searcher
@@ -52,18 +54,19 @@ def distribute(books: StudyBooks, terms: Terms, workers: int, watch: Watch, say:
         if queue.finished:
             return
         say(f"starting {workers} worker{'s' if workers > 1 else ''}")
-        with caught_signals() as signals, _cluster(workers, signals):
+        gpus = torch.cuda.device_count() if terms.device == "cuda" else 0
+        with caught_signals() as signals, _cluster(workers, gpus, signals):
             while not queue.finished:
-                _run_segment(queue, workers, signals, folder)
+                _run_segment(queue, workers, gpus, signals, folder)
 
 
 def _scratch_folder() -> tempfile.TemporaryDirectory[str]:
     return tempfile.TemporaryDirectory(prefix="ressearch-", ignore_cleanup_errors=True)
 
 
-def _run_segment(queue: Queue, workers: int, signals: Signals, folder: str) -> None:
+def _run_segment(queue: Queue, workers: int, gpus: int, signals: Signals, folder: str) -> None:
     tuner = tune.Tuner(
-        Worker,
+        tune.with_resources(Worker, {"cpu": 1, "gpu": gpu_share(gpus, workers)}),
         tune_config=tune.TuneConfig(
             search_alg=_Searcher(queue, signals),
             num_samples=SEGMENT,
@@ -83,6 +86,11 @@ def _run_segment(queue: Queue, workers: int, signals: Signals, folder: str) -> N
         tuner.fit()
     except Escape as escape:
         raise escape.__cause__ or escape from None
+
+
+def gpu_share(gpus: int, workers: int) -> float:
+    """How much of a GPU each of so many workers gets: a part of one that adds up on each, or one of its own."""
+    return 1 / ceil(workers / gpus) if gpus and workers > gpus else min(gpus, 1)
 
 
 class _Unpickled:
@@ -161,14 +169,14 @@ class _Callback(_Unpickled, tune.Callback):
 
 
 @contextmanager
-def _cluster(workers: int, signals: Signals) -> Iterator[None]:
+def _cluster(workers: int, gpus: int, signals: Signals) -> Iterator[None]:
     """A Ray of our own on this machine, gone at the end."""
     logging.getLogger("ray").setLevel(SILENT)
     try:
         ray.init(
             address="local",
             num_cpus=workers,
-            num_gpus=0,
+            num_gpus=gpus,
             include_dashboard=False,
             log_to_driver=False,
             logging_level=SILENT,

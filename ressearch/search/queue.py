@@ -42,12 +42,13 @@ class Terms:
     """What all trials of a search have in common beside the study itself.
 
     source: the data set, as every worker is to load it. time_limit: seconds that a trial may take, 0 for any.
-    checkpoints: where a trial of several epochs leaves what it has learned so far.
+    checkpoints: where a trial of several epochs leaves what it has learned so far. device: cpu or cuda.
     """
 
     source: str
     time_limit: int
     checkpoints: Checkpoints
+    device: str = "cpu"
 
 
 class Queue:
@@ -98,6 +99,7 @@ class Queue:
             "recipe": asdict(job.recipe),
             "fidelity": asdict(job.fidelity),
             "seed": job.seed,
+            "device": self.terms.device,
             "source": self.terms.source,
             "evaluator": self.books.study.evaluator,
             "checkpoint": self._checkpoint(job),

@@ -11,13 +11,13 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from ressearch.data import SearchData, load_search_data
+from ressearch.device import chosen_device
 from ressearch.errors import StudyError
 from ressearch.evaluator import load_evaluator
 from ressearch.search.checkpoints import Checkpoints
 from ressearch.search.distribute import distribute
 from ressearch.search.queue import Say, Terms, Watch
 from ressearch.search.study import Progress, StudyBooks, describe_study
-from ressearch.search.time_limit import DEFAULT_SECONDS
 from ressearch.space import SearchSpace
 from ressearch.store import Store
 
@@ -36,16 +36,19 @@ def run_study(
     watch: Watch,
     say: Say = lambda text: None,
     evaluator: str = "",
-    time_limit: int = DEFAULT_SECONDS,
+    time_limit: int = 0,
+    device: str = "cpu",
 ) -> Progress:
     """Begin the study `name`, or go on with it, until it has so many trials; how it ended.
 
     source: data set by name, or its path. watch: is called with the progress after each change; say: with a line of
     text on what takes a while. evaluator: `module:function` that trains in place of us and brings its own data, so that
-    no source is read; or empty. time_limit: seconds that a trial may take, 0 for any.
-    Raises NothingFitsError, EvaluatorError, DataError, StoreError or StudyError before anything is trained, and
-    Interrupted on SIGINT and SIGTERM.
+    no source is read; or empty. time_limit: seconds that a trial may take, 0 for any. device: cpu, cuda (the trials
+    share its GPUs evenly), or auto.
+    Raises DeviceError, NothingFitsError, EvaluatorError, DataError, StoreError or StudyError before anything is
+    trained, and Interrupted on SIGINT and SIGTERM.
     """
+    device = chosen_device(device)
     if space.grammar.limits:
         space.sample(random.Random(seed))  # raises where nothing is within the limits, before anything starts
     identity = load_evaluator(evaluator).identity if evaluator else ""
@@ -58,7 +61,8 @@ def run_study(
             books = StudyBooks(space, data, opened, study, trials)
             checkpoints = Checkpoints(store, name)
             checkpoints.keep_only(books.interrupted)
-            distribute(books, Terms(source, time_limit, checkpoints), workers, watch, say)
+            terms = Terms(source, time_limit, checkpoints, device)
+            distribute(books, terms, workers, watch, say)
             return books.progress()
     finally:
         opened.close()

@@ -11,8 +11,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-DEFAULT_SECONDS = 3_600
-
 WORKER = f'"{Path(__file__).with_name("worker.py")}"'
 """Whose frames are the beginning of a trial; what is above them is the place where it hung."""
 

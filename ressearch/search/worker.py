@@ -99,12 +99,12 @@ def _measurement(job: Job) -> Measurement:
     if job["evaluator"]:
         from ressearch.evaluator import measure_with
 
-        return measure_with(_evaluator(job["evaluator"]), architecture, recipe, fidelity, job["seed"])
+        return measure_with(_evaluator(job["evaluator"]), architecture, recipe, fidelity, job["seed"], job["device"])
     from ressearch.training import measure
 
     def train(checkpoint: Path | None) -> Measurement:
         data = _data(job["source"])
-        return measure(architecture, data, recipe, fidelity, job["seed"], checkpoint=checkpoint)
+        return measure(architecture, data, recipe, fidelity, job["seed"], job["device"], checkpoint)
 
     return with_checkpoint(train, job["checkpoint"])
 

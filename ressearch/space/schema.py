@@ -221,7 +221,7 @@ def _train(reader: Reader, top: Mapping, record: type[Any]) -> dict[str, Any]:
         return {}
     found: dict[str, Any] = {}
     for f in fields(record):
-        value = reader.optional(train, f.name, "train", _OF_TYPE[f.type], f.default)
+        value = reader.optional(train, f.name, "train", _literal_like(f.default), f.default)
         try:
             record(**found, **{f.name: value})
             found[f.name] = value
@@ -230,7 +230,11 @@ def _train(reader: Reader, top: Mapping, record: type[Any]) -> dict[str, Any]:
     return found
 
 
-_OF_TYPE: dict[Any, Parse[Any]] = {"int": whole(0), "float": number, "bool": truth}
+def _literal_like(default: Any) -> Parse[Any]:
+    """How a value is read that is of a default's type; whole numbers begin at 1, but at 0 where that is the default."""
+    if type(default) is int:
+        return whole(min(default, 1))
+    return truth if type(default) is bool else number
 
 
 def _train_keys(reader: Reader, value: Value, path: str) -> Mapping:
