@@ -1,8 +1,10 @@
-"""Which networks are worth their FLOPs: Pareto front and accuracy per FLOP. Numbers in, numbers out."""
+"""Which networks are worth their FLOPs: Pareto front, accuracy per FLOP, spread over seeds. Numbers in, numbers out."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import mean, stdev
 
 Point = tuple[float, int]
 """(accuracy, MACs): the first is to be high, the second low."""
@@ -39,3 +41,20 @@ def by_efficiency(points: Sequence[Point], floor: float) -> list[int]:
     """
     able = [i for i, (accuracy, _) in enumerate(points) if accuracy >= floor]
     return sorted(able, key=lambda i: (-accuracy_per_mflop(points[i]), i))
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Test accuracies over seeds, in [0, 1]; the standard deviation is that of the sample, None of one."""
+
+    seeds: int
+    mean: float
+    deviation: float | None
+    least: float
+    most: float
+
+
+def summary(accuracies: Sequence[float]) -> Summary:
+    """Mean and spread over seeds."""
+    deviation = stdev(accuracies) if len(accuracies) > 1 else None
+    return Summary(len(accuracies), mean(accuracies), deviation, min(accuracies), max(accuracies))

@@ -6,26 +6,13 @@ The only place that touches test images.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from statistics import mean, stdev
 
 from ressearch.architecture import Architecture
 from ressearch.data import SearchData
 from ressearch.device import require_device
 from ressearch.training import measure
 from ressearch.trial import Fidelity, Recipe, Retraining
-
-
-@dataclass(frozen=True)
-class Summary:
-    """Test accuracies over seeds, in [0, 1]; the standard deviation is that of the sample, None of one."""
-
-    seeds: int
-    mean: float
-    deviation: float | None
-    least: float
-    most: float
 
 
 def retrain(
@@ -55,9 +42,3 @@ def retrain(
         yield Retraining(architecture.id, recipe, data.checksum, fidelity, seed, measurement)
         if path is not None:
             path.unlink(missing_ok=True)
-
-
-def summary(accuracies: Sequence[float]) -> Summary:
-    """Mean and spread over seeds."""
-    deviation = stdev(accuracies) if len(accuracies) > 1 else None
-    return Summary(len(accuracies), mean(accuracies), deviation, min(accuracies), max(accuracies))

@@ -15,9 +15,9 @@ from rich.text import Text
 from ressearch.analysis import analyse
 from ressearch.architecture import Architecture
 from ressearch.cost import Cost
-from ressearch.ranking import accuracy_per_mflop, by_efficiency, pareto_front
+from ressearch.ranking import accuracy_per_mflop, by_efficiency, pareto_front, summary
 from ressearch.store import Result
-from ressearch.trial import Study, Trial, TrialState
+from ressearch.trial import Latency, Recipe, Retraining, Study, Trial, TrialState
 
 if TYPE_CHECKING:
     from ressearch.search.study import Progress
@@ -125,8 +125,14 @@ def _results_table(standing: Standing, positions: Sequence[int]) -> RenderableTy
     return table
 
 
-def architecture_page(architecture: Architecture, cost: Cost, history: Sequence[tuple[str, Trial]]) -> RenderableType:
-    """One network for people: its cost, its wiring and its trials."""
+def architecture_page(
+    architecture: Architecture,
+    cost: Cost,
+    history: Sequence[tuple[str, Trial]],
+    retrainings: Sequence[Retraining],
+    latencies: Sequence[Latency],
+) -> RenderableType:
+    """One network for people: its cost, its wiring, its trials, what it was retrained to and how fast it is."""
     wiring = analyse(architecture)
     facts = (
         f"architecture {architecture.id}: {len(architecture)} nodes, depth {cost.depth}\n"
@@ -137,7 +143,35 @@ def architecture_page(architecture: Architecture, cost: Cost, history: Sequence[
         f"receptive field {wiring.receptive_field} pixels\n"
         f"blocks: {_shares(wiring.kinds)}\n"
     )
-    return Group(Text(facts), _history_table(history))
+    known = [f"retrained, {line}" for line in _retrained(retrainings)] + [latency_line(found) for found in latencies]
+    return Group(Text(facts), _history_table(history), *map(_line, known))
+
+
+def _retrained(retrainings: Sequence[Retraining]) -> list[str]:
+    """A line for each recipe, data set and number of epochs."""
+    alike: dict[tuple[Recipe, str, int], list[float]] = {}
+    for one in retrainings:
+        key = (one.recipe, one.data_checksum, one.fidelity.epochs)
+        alike.setdefault(key, []).append(one.measurement.accuracy)
+    return [f"{epochs} epochs: test accuracy {summary_line(found)}" for (_, _, epochs), found in alike.items()]
+
+
+def summary_line(accuracies: Sequence[float]) -> str:
+    """Mean and spread of accuracies over seeds."""
+    over = summary(accuracies)
+    spread = "" if over.deviation is None else f", standard deviation {100 * over.deviation:.2f}"
+    range_ = f"{percent(over.least)} to {percent(over.most)}"
+    return f"mean {percent(over.mean)} over {over.seeds} seed(s){spread}, {range_}"
+
+
+def latency_line(found: Latency) -> str:
+    """The time of a forward pass, and on what it was taken."""
+    median, low, high = (1e3 * s for s in (found.median_seconds, found.low_seconds, found.high_seconds))
+    where = f"{found.threads} thread(s)" if found.threads else "GPU"
+    return (
+        f"{found.device}, {where}, {found.precision}, batch {found.batch}: median {median:.3f} ms "
+        f"(quartiles {low:.3f} to {high:.3f}, n = {found.repeats})"
+    )
 
 
 def _shares(kinds: Mapping[str, int]) -> str:
@@ -170,12 +204,16 @@ def _remark(trial: Trial) -> str:
         last = trial.error.strip().rsplit("\n", 1)[-1].strip()
         return f"{trial.failure}: {last}" if trial.failure else last
     parameters = [
-        f"{path.removeprefix('parameters.')} {value:g}"
+        f"{path.removeprefix('parameters.')} {_short(value)}"
         for path, value in trial.decisions.items()
         if path.startswith("parameters.")
     ]
     told = [f"baseline {trial.baseline}"] if trial.baseline else ["known from the store"] if trial.reused else []
     return ", ".join(told + parameters)
+
+
+def _short(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else f"{value:g}"
 
 
 def _table(*columns: str, left: Sequence[str]) -> Table:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from statistics import mean, stdev
 
@@ -17,7 +18,7 @@ from ressearch.data import load_final_data, load_search_data
 from ressearch.search.study import StudyBooks, describe_study
 from ressearch.space import SearchSpace
 from ressearch.store import Store
-from ressearch.trial import Recipe
+from ressearch.trial import Fidelity, Latency, Measurement, Recipe, Retraining
 from tests.conftest import DEMO
 from tests.test_cli import run
 from tests.test_study import drive
@@ -160,3 +161,23 @@ def test_latency_is_printed_and_stored(desk: Path) -> None:
     )
     _, out, _ = run("latency", id, "-f", "json", cwd=desk)
     assert json.loads(out)["batch"] == 1
+
+
+def test_show_tells_of_both(desk: Path) -> None:
+    """What the store holds of retrainings and latencies, as numbers worked out by hand."""
+    id, store = id_of(desk, "own"), Store.open(desk / "runs" / "ressearch.db")
+    measured = Measurement(0.5, 1.0, 1.0, 1.0, 1.0, 1.0, 1, 1, "cpu", "fp32")
+    for seed, accuracy in enumerate((0.5, 0.75, 1.0)):
+        done = replace(measured, accuracy=accuracy)
+        store.record_retraining(Retraining(id, Recipe(), "data", Fidelity(30), seed, done))
+    store.record_latency(Latency(id, "cpu", "fp32", 8, 2, 50, 0.002, 0.0015, 0.003))
+    store.close()
+    status, out, err = run("show", id, cwd=desk)
+    assert (status, err) == (0, "")
+    assert (
+        "retrained, 30 epochs: test accuracy mean 75.00 % over 3 seed(s), standard deviation 25.00, 50.00 % to 100.00 %"
+        "\ncpu, 2 thread(s), fp32, batch 8: median 2.000 ms (quartiles 1.500 to 3.000, n = 50)\n"
+    ) in out
+    page = json.loads(run("show", id, "-f", "json", cwd=desk)[1])
+    assert [one["measurement"]["accuracy"] for one in page["retrainings"]] == [0.5, 0.75, 1.0]
+    assert page["latencies"][0]["median_seconds"] == 0.002

@@ -149,7 +149,6 @@ def test_the_readme_has_the_table_of_the_results() -> None:
 
 
 def test_the_plot_is_remade_from_the_results(tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib")
     _, runs = remembered(RESULTS)
     for name in ("one.svg", "two.svg"):
         draw(runs, tmp_path / name)

@@ -57,6 +57,7 @@ def desk(tmp_path: Path) -> Desk:
     return Desk(tmp_path)
 
 
+@pytest.mark.slow
 def test_each_failure_is_told_by_its_kind_and_the_study_goes_on(desk: Desk) -> None:
     """Six trials of which five fail in their own way, one by hanging in C code; none is tried again."""
     (desk.path / "mischief.py").write_text(MISCHIEF, encoding="utf-8")

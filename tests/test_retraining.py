@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from ressearch.data import SearchData, load_final_data, load_search_data, load_test_data
-from ressearch.retraining import retrain, summary
+from ressearch.ranking import summary
+from ressearch.retraining import retrain
 from ressearch.training import Training, measure
 from ressearch.trial import Fidelity, Recipe
 from tests.conftest import demo_space

@@ -139,17 +139,13 @@ def _say(one: Retraining, images: int, how: str) -> None:
 
 
 def _retrain_table(found: list[Retraining]) -> None:
-    from ressearch.retraining import summary
-    from ressearch.view import percent
+    from ressearch.view import summary_line
 
-    over = summary([one.measurement.accuracy for one in found])
-    spread = "" if over.deviation is None else f", standard deviation {100 * over.deviation:.2f}"
-    range_ = f"{percent(over.least)} to {percent(over.most)}"
-    click.echo(f"test accuracy: mean {percent(over.mean)} over {over.seeds} seed(s){spread}, {range_}")
+    click.echo(f"test accuracy: {summary_line([one.measurement.accuracy for one in found])}")
 
 
 def _retrain_json(found: list[Retraining]) -> None:
-    from ressearch.retraining import summary
+    from ressearch.ranking import summary
 
     over = summary([one.measurement.accuracy for one in found])
     page = {"test_accuracy": asdict(over), "trainings": [asdict(one) for one in found]}
@@ -179,15 +175,11 @@ def latency(
     architecture, _ = opened.architecture(id)
 
     from ressearch.latency import time_passes
+    from ressearch.view import latency_line
 
     found = time_passes(architecture, device, batch, repeats, threads, amp=not fp32)
     opened.record_latency(found)
     if form == "json":
         click.echo(json.dumps(asdict(found), indent=2))
         return
-    times = [1e3 * seconds for seconds in (found.median_seconds, found.low_seconds, found.high_seconds)]
-    where = f"{found.threads} thread(s)" if found.threads else "GPU"
-    click.echo(
-        f"{architecture.id} on {found.device}, {where}, {found.precision}, batch {batch}: median "
-        f"{times[0]:.3f} ms (quartiles {times[1]:.3f} to {times[2]:.3f}, n = {repeats})"
-    )
+    click.echo(f"{architecture.id} on {latency_line(found)}")

@@ -116,15 +116,19 @@ def _show_stored(id: str, form: str, store: Path) -> None:
 
     opened = opened_store(store)
     architecture, cost = opened.architecture(id)
-    history = opened.history(architecture.id)
+    history, retrainings = opened.history(architecture.id), opened.retrainings(architecture.id)
+    latencies = opened.latencies(architecture.id)
     if form == "table":
-        console(sys.stdout).print(architecture_page(architecture, cost, history), crop=False)
+        page = architecture_page(architecture, cost, history, retrainings, latencies)
+        console(sys.stdout).print(page, crop=False)
         click.echo(str(architecture))
         return
-    page = {
+    record = {
         "id": architecture.id,
         "cost": {**asdict(cost), "flops": cost.flops},
         "architecture": json.loads(architecture.to_json()),
         "trials": [{"study": study, **asdict(trial)} for study, trial in history],
+        "retrainings": [asdict(one) for one in retrainings],
+        "latencies": [asdict(one) for one in latencies],
     }
-    click.echo(json.dumps(page, indent=2))
+    click.echo(json.dumps(record, indent=2))
