@@ -6,6 +6,7 @@ The only place that touches test images.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from ressearch.architecture import Architecture
@@ -28,7 +29,8 @@ def retrain(
     """Train the network once for each seed at full fidelity, and measure each on `data.validation`.
 
     data: as `load_final_data` gives it, where that part holds the test images. checkpoints: a directory in which an
-    interrupted training is found again; what is finished is removed from it. compiled: see `measure`.
+    interrupted training is found again; what is finished is removed, and at last the directory if it is empty.
+    compiled: see `measure`.
     Raises DeviceError where there is no such device, and what `measure` raises.
     """
     require_device(device)
@@ -42,3 +44,6 @@ def retrain(
         yield Retraining(architecture.id, recipe, data.checksum, fidelity, seed, measurement)
         if path is not None:
             path.unlink(missing_ok=True)
+    if checkpoints is not None:
+        with suppress(OSError):  # another retraining has something there
+            checkpoints.rmdir()

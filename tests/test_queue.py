@@ -11,6 +11,7 @@ import pytest
 
 from ressearch.data import SearchData, load_search_data
 from ressearch.search.checkpoints import Checkpoints
+from ressearch.search.distribute import gpu_share
 from ressearch.search.queue import Queue, Terms
 from ressearch.search.study import Progress, StudyBooks, describe_study
 from ressearch.space import SearchSpace
@@ -77,7 +78,7 @@ def test_the_checkpoint_stays_while_the_trial_goes_on_and_goes_with_it(bench: Be
     assert order["checkpoint"] == str(bench.checkpoint())
     bench.queue.close("b", {"measurement": asdict(measured(bench.queue.jobs["b"]))})
     assert isinstance(bench.trial().measurement, Measurement)
-    assert not bench.checkpoint().parent.parent.exists()
+    assert list(bench.checkpoint().parent.iterdir()) == []
 
 
 def test_three_deaths_are_a_failure_of_the_last_one_s_kind(bench: Bench) -> None:
@@ -107,3 +108,11 @@ def test_a_report_that_was_begun_says_nothing(bench: Bench) -> None:
     bench.queue.bury("a", "killed")
     assert bench.trial().failure is None
     assert bench.queue.lost or bench.queue.next
+
+
+@pytest.mark.parametrize(
+    ("gpus", "workers", "share"), [(1, 1, 1.0), (1, 4, 0.25), (2, 3, 0.5), (2, 8, 0.25), (8, 2, 1.0), (3, 7, 1 / 3)]
+)
+def test_workers_share_the_gpus(gpus: int, workers: int, share: float) -> None:
+    assert gpu_share(gpus, workers) == pytest.approx(share)
+    assert workers <= gpus * round(1 / share), "or some would never start"

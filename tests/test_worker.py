@@ -191,6 +191,8 @@ def test_checkpoints_lie_beside_the_store_and_go_with_their_trials(tmp_path: Pat
     assert list(files[0].parent.iterdir()) == [stranger], "what is not ours is left alone"
     stranger.unlink()
     found.keep_only([])
+    assert files[0].parent.is_dir(), "a worker that has been told of it may be about to write"
+    found.tidy()
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "results.db.checkpoints").touch()
     assert found.file(1) is None

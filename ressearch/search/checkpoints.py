@@ -27,9 +27,8 @@ class Checkpoints:
         return self._folder / f"{number}.pt"
 
     def drop(self, number: int) -> None:
-        """Remove what a trial left behind, half-written files too, and the folders if they are empty then."""
+        """Remove what a trial left behind, half-written too; the folder stays, as others may be about to write."""
         drop(self._folder / f"{number}.pt")
-        self._tidy()
 
     def keep_only(self, running: Collection[int]) -> None:
         """Remove what is of no running trial, e.g. because a driver was killed before it could."""
@@ -38,9 +37,9 @@ class Checkpoints:
                 number = re.fullmatch(r"(\d+)\.pt(\.\d+)?", path.name)
                 if number and int(number[1]) not in running:
                     path.unlink(missing_ok=True)
-            self._tidy()
 
-    def _tidy(self) -> None:
+    def tidy(self) -> None:
+        """Remove the folders if they are empty, when nothing is running any more."""
         for folder in (self._folder, self._folder.parent):
             with suppress(OSError):  # not empty, or gone
                 folder.rmdir()

@@ -66,7 +66,7 @@ def _scratch_folder() -> tempfile.TemporaryDirectory[str]:
 
 def _run_segment(queue: Queue, workers: int, gpus: int, signals: Signals, folder: str) -> None:
     tuner = tune.Tuner(
-        tune.with_resources(Worker, {"cpu": 1, "gpu": gpu_share(gpus, workers)}),
+        tune.with_resources(Worker, {"cpu": 1, "gpu": gpu_share(gpus, workers)}) if gpus else Worker,
         tune_config=tune.TuneConfig(
             search_alg=_Searcher(queue, signals),
             num_samples=SEGMENT,
@@ -89,8 +89,8 @@ def _run_segment(queue: Queue, workers: int, gpus: int, signals: Signals, folder
 
 
 def gpu_share(gpus: int, workers: int) -> float:
-    """How much of a GPU each of so many workers gets: a part of one that adds up on each, or one of its own."""
-    return 1 / ceil(workers / gpus) if gpus and workers > gpus else min(gpus, 1)
+    """How much of a GPU each of so many workers gets: one of its own, or a part, of which each GPU holds as many."""
+    return 1 / ceil(workers / gpus)
 
 
 class _Unpickled:

@@ -62,7 +62,10 @@ def run_study(
             checkpoints = Checkpoints(store, name)
             checkpoints.keep_only(books.interrupted)
             terms = Terms(source, time_limit, checkpoints, device)
-            distribute(books, terms, workers, watch, say)
+            try:
+                distribute(books, terms, workers, watch, say)
+            finally:
+                checkpoints.tidy()
             return books.progress()
     finally:
         opened.close()
