@@ -10,6 +10,7 @@ import csv
 import json
 import os
 import re
+import shlex
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -21,7 +22,7 @@ import click
 
 from ressearch import __version__
 from ressearch.cli_networks import latency, retrain
-from ressearch.cli_store import DEFAULT_STORE, migrated_first, opened_store, store_group, store_option
+from ressearch.cli_store import DEFAULT_STORE, migrated_first, opened_store, store_flag, store_group, store_option
 from ressearch.errors import NothingFitsError, RessearchError
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def search(
     name: str | None,
     evaluator: str | None,
     time_limit: int | None,
-    store: Path,
+    store: str | Path,
 ) -> None:
     """Search the space in FILE: train networks, baselines first, and remember what they measure.
 
@@ -124,8 +125,10 @@ def search(
             last = run_study(space, source=source, evaluator=evaluator, time_limit=limit, watch=watch, say=say, **known)
     except Interrupted as interruption:
         trained = {"evaluator": evaluator} if evaluator else {"data": source}
-        again = _command_to_resume(file, trained | known | ({} if time_limit is None else {"time_limit": time_limit}))
-        click.echo(f"\ninterrupted; every finished trial is kept. To go on:\n  {again}", err=True)
+        settings = trained | known | ({} if time_limit is None else {"time_limit": time_limit})
+        flag, beside = store_flag(settings.pop("store"))
+        again = _command_to_resume(file, settings, flag)
+        click.echo(f"\ninterrupted; every finished trial is kept. To go on{beside}:\n  {again}", err=True)
         os._exit(128 + interruption.signal)  # a half-started Ray may crash when Python ends in the ordinary way
     _report_end(last, name, store)
 
@@ -136,25 +139,23 @@ def _program() -> str:
     return called if Path(called).name == "ressearch" and not shutil.which("ressearch") else "ressearch"
 
 
-def _report_end(last: Progress, name: str, store: Path) -> None:
+def _report_end(last: Progress, name: str, store: str | Path) -> None:
     from ressearch.view import progress_line
 
     click.echo(f"study {name}: {progress_line(last)}", err=True)
     if last.exhausted:
         click.echo("the space holds no further network within its limits", err=True)
-    option = "" if store == DEFAULT_STORE else f" --store {store}"
-    best = f"{_program()} best {name}{option}"
-    click.echo(f"see the answer with: {best}", err=True)
+    flag, beside = store_flag(store)
+    best = shlex.join([_program(), "best", name, *(flag if store != DEFAULT_STORE else [])])
+    click.echo(f"see the answer with{beside}: {best}", err=True)
     if last.failed:
         click.echo(f"{last.failed} trial(s) failed; their errors: {best} --failed", err=True)
         sys.exit(FAILED_TRIALS)
 
 
-def _command_to_resume(file: Path, settings: dict[str, Any]) -> str:
-    import shlex
-
+def _command_to_resume(file: Path, settings: dict[str, Any], store: list[str]) -> str:
     flags = [word for key, value in settings.items() for word in (f"--{key.replace('_', '-')}", str(value))]
-    return shlex.join([_program(), "search", str(file), *flags])
+    return shlex.join([_program(), "search", str(file), *flags, *store])
 
 
 @contextmanager
@@ -186,7 +187,7 @@ def _live() -> Iterator[tuple[Callable[[Progress], None], Callable[[str], None]]
 @click.option("--failed", is_flag=True, help="List the failed trials with their errors instead.")
 @format_option("table", "json", "csv")
 @store_option
-def best(study: str | None, min_accuracy: float | None, limit: int, failed: bool, form: str, store: Path) -> None:
+def best(study: str | None, min_accuracy: float | None, limit: int, failed: bool, form: str, store: str | Path) -> None:
     """Print the Pareto front of STUDY and its ranking by accuracy per FLOP.
 
     STUDY is the one begun last if none is named. The ranking holds networks of at least --min-accuracy (a number in
@@ -251,7 +252,7 @@ def _print_failures(trials: list[Trial]) -> None:
 @click.argument("what", metavar="ID|FILE")
 @format_option("table", "json")
 @store_option
-def show(what: str, form: str, store: Path) -> None:
+def show(what: str, form: str, store: str | Path) -> None:
     """Print an architecture: its cost, its trials, every node of its graph.
 
     ID is the beginning of an id in the store; FILE is a search space, whose named networks are printed.
@@ -270,7 +271,7 @@ def _show_file(file: Path, form: str) -> None:
             click.echo(f"{name}, architecture {candidate.architecture.id}\n{candidate.architecture}\n")
 
 
-def _show_stored(id: str, form: str, store: Path) -> None:
+def _show_stored(id: str, form: str, store: str | Path) -> None:
     from dataclasses import asdict
 
     from ressearch.view import architecture_page
