@@ -51,10 +51,11 @@ def store_flag(store: str | Path) -> tuple[list[str], str]:
 
 
 def opened_store(path: str | Path) -> Store:
-    """The store at a path or URL; on stderr is said if it was migrated for that."""
+    """The store at a path or URL, closed when the verb ends; on stderr is said if it was migrated for that."""
     from ressearch.store import SCHEMA_VERSION, Store
 
     store = Store.open(path)
+    click.get_current_context().call_on_close(store.close)
     if store.upgraded is not None:
         click.echo(
             f"{store.name} was of version {store.upgraded.version} and is now of version {SCHEMA_VERSION}; "
@@ -89,6 +90,5 @@ def migrate(store: str | Path) -> None:
     if version_of(store) is None and Path(store).is_file():
         raise StoreError(f"{store} is empty", hint="`ressearch search FILE` makes a store of it")
     opened = opened_store(store)
-    opened.close()
     if opened.upgraded is None:
         click.echo(f"{opened.name} is of the present version", err=True)

@@ -39,6 +39,9 @@ class Server:
         self.folder, self.data, self._identity = folder, folder / "data", identity
         self._binaries = _usable_binaries(folder, identity)
         self._numbers = itertools.count()
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port: int = probe.getsockname()[1]
         password = folder / "password"
         password.write_text(PASSWORD.replace("%2F", "/"))
         password.chmod(0o644)
@@ -53,10 +56,7 @@ class Server:
         assert done.returncode == 0, done.stderr
 
     def start(self) -> None:
-        """Run it in the background, on a port that is free, and wait until it takes connections."""
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
+        """Run it in the background, and wait until it takes connections."""
         settings = {
             "listen_addresses": "127.0.0.1",
             "port": self.port,
@@ -94,9 +94,9 @@ class Server:
             self._process.stdin.close()
         self._process.wait()
 
-    def libpq(self, database: str, user: str = USER) -> str:
+    def libpq(self, database: str, user: str = USER, password: str = PASSWORD) -> str:
         """The URL of a database, for any program."""
-        return f"postgresql://{user}:{PASSWORD}@127.0.0.1:{self.port}/{database}"
+        return f"postgresql://{user}:{password}@127.0.0.1:{self.port}/{database}"
 
     def execute(self, statement: str, database: str = "postgres") -> list[Any]:
         """Run a statement outside of any transaction; the rows that it gives."""
