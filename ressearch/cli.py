@@ -147,7 +147,7 @@ def _report_end(last: Progress, name: str, store: str | Path) -> None:
         click.echo("the space holds no further network within its limits", err=True)
     flag, beside = store_flag(store)
     best = shlex.join([_program(), "best", name, *(flag if store != DEFAULT_STORE else [])])
-    click.echo(f"see the answer with{beside}: {best}", err=True)
+    click.echo(f"see the answer{beside or ' with'}: {best}", err=True)
     if last.failed:
         click.echo(f"{last.failed} trial(s) failed; their errors: {best} --failed", err=True)
         sys.exit(FAILED_TRIALS)

@@ -41,12 +41,12 @@ store_option = click.option(
 def store_flag(store: str | Path) -> tuple[list[str], str]:
     """What a command that is shown says of the store, and what it must not say: a URL with a password is not repeated.
 
-    The second is a text on what is to be done beside the command, or empty.
+    The second tells what to do beside the command, for the end of a sentence, or is empty.
     """
     from ressearch.store import database_of
 
     if database_of(store).secret:
-        return [], " (with the store's URL in RESSEARCH_STORE)"
+        return [], ", with the store's URL in RESSEARCH_STORE"
     return ["--store", str(store)], ""
 
 

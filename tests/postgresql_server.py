@@ -1,4 +1,6 @@
-"""A PostgreSQL server for the tests: the real one that the package pgserver carries, with a password, on a free port.
+"""A PostgreSQL server for the tests: a real one, with a password, on a free port.
+
+It is the one that the package pgserver carries, or the system's where there is no such package.
 
 pgserver's own way to start it is not used: as root it adds a user to the system, and opens every directory on the way
 to its data to everybody. Here everything is in a folder of its own, which belongs to `nobody` where root runs the
@@ -17,7 +19,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.metadata import distribution
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +27,6 @@ import psycopg
 
 USER, PASSWORD = "tester", "secret%2Fword"
 """The password as a URL writes it; it holds a slash."""
-INSTALLED = Path(distribution("pgserver").locate_file("pgserver/pginstall").__fspath__())
-"""Without importing it: that alone makes folders and warns."""
 START_SECONDS = 60
 WATCHED = '"$@" & pid=$!; read -r _; kill -INT $pid; wait $pid'
 """Ends the server when its input ends, which it does when the tests end, however they do."""
@@ -118,11 +118,21 @@ class Server:
 
 def _usable_binaries(folder: Path, identity: dict[str, Any]) -> Path:
     """Where PostgreSQL's programs are for the user that runs them: copied, if that one cannot get to where they are."""
+    binaries = _binaries()
     try:
-        subprocess.run([INSTALLED / "bin" / "postgres", "--version"], check=True, capture_output=True, **identity)
-        return INSTALLED / "bin"
+        subprocess.run([binaries / "postgres", "--version"], check=True, capture_output=True, **identity)
+        return binaries
     except (PermissionError, subprocess.CalledProcessError):
-        return Path(shutil.copytree(INSTALLED, folder / "postgresql", symlinks=True)) / "bin"
+        return Path(shutil.copytree(binaries.parent, folder / "postgresql", symlinks=True)) / "bin"
+
+
+def _binaries() -> Path:
+    """Those of pgserver, which is not imported: that alone makes folders and warns. Without it, the system's."""
+    try:
+        return Path(str(distribution("pgserver").locate_file("pgserver/pginstall/bin")))
+    except PackageNotFoundError:
+        command = ["pg_config", "--bindir"]
+        return Path(subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip())
 
 
 @contextmanager

@@ -144,15 +144,7 @@ def test_a_network_file_system_is_refused(
 
 @pytest.mark.parametrize(
     "path",
-    [
-        "/home/me/disk/a.db",
-        "/homes/a.db",
-        "/mnt/bind/a.db",
-        "/mnt/usb/a.db",
-        "/mnt/auto/a.db",
-        "/tmp/a.db",
-        "/mnt/sshx",
-    ],
+    ["/home/me/disk/a.db", "/homes/a.db", "/mnt/bind/a.db", "/mnt/usb/a.db", "/mnt/auto/a.db", "/mnt/sshx/a.db"],
 )
 def test_a_disk_is_taken(mounts: Path, path: str) -> None:
     assert version_of(path) is None
@@ -161,9 +153,13 @@ def test_a_disk_is_taken(mounts: Path, path: str) -> None:
 def test_a_link_to_a_network_file_system_is_refused(mounts: Path, tmp_path: Path) -> None:
     link = tmp_path / "link"
     link.symlink_to("/home/me")
-    assert f"{link}/results.db is on a network file system (nfs4 at /home)" in complaint(
-        Store.create, link / "results.db"
-    )
+    message = complaint(Store.create, link / "results.db")
+    assert f"{link}/results.db is on a network file system (nfs4 at /home)" in message
+
+
+def test_the_root_of_a_sandbox_is_taken(mounts: Path) -> None:
+    mounts.write_text("22 1 0:1 / / rw - 9p none rw\n")
+    assert version_of("/nowhere/results.db") is None
 
 
 def test_where_mounts_are_not_listed_nothing_is_refused(mounts: Path, tmp_path: Path) -> None:
