@@ -120,10 +120,20 @@ def _usable_binaries(folder: Path, identity: dict[str, Any]) -> Path:
     """Where PostgreSQL's programs are for the user that runs them: copied, if that one cannot get to where they are."""
     binaries = _binaries()
     try:
-        subprocess.run([binaries / "postgres", "--version"], check=True, capture_output=True, **identity)
+        subprocess.run([binaries / "initdb", "--version"], check=True, capture_output=True, cwd="/", **identity)
         return binaries
     except (PermissionError, subprocess.CalledProcessError):
-        return Path(shutil.copytree(binaries.parent, folder / "postgresql", symlinks=True)) / "bin"
+        return _copied(binaries, folder / "copy")
+
+
+def _copied(binaries: Path, folder: Path) -> Path:
+    """The programs elsewhere, with the libraries that they look for at `../../../pgserver.libs`."""
+    package = binaries.parent.parent
+    shutil.copytree(binaries.parent, folder / package.name / binaries.parent.name, symlinks=True)
+    libraries = package.with_name(f"{package.name}.libs")
+    if libraries.is_dir():
+        shutil.copytree(libraries, folder / libraries.name)
+    return folder / package.name / binaries.parent.name / "bin"
 
 
 def _binaries() -> Path:

@@ -235,9 +235,9 @@ def test_a_server_that_is_gone_is_told(mortal: Server, monkeypatch: pytest.Monke
         study_id = store.create_study(STUDY)
         mortal.stop()
         assert complaint(begin, store, study_id, 0) == (
-            f"error[E500]: cannot connect to {name_of(url)}: "
+            f"error[E500]: lost the connection to {name_of(url)}: "
             f'connection to server at "127.0.0.1", port {mortal.port} failed: Connection refused\n'
-            "  = help: is the server running, and are host and port of the URL right?"
+            "  = help: every finished trial is kept; when the server is back, the same command goes on"
         )
 
 

@@ -200,7 +200,7 @@ class PostgresDatabase(Database):
             ) from error
 
     def _explained(self, error: DatabaseError) -> StoreError:
-        return explained(self.name, error)
+        return explained(self.name, error, under_way=self._driven is not None)
 
 
 def _require_psycopg() -> None:

@@ -17,6 +17,8 @@ REFUSALS = (
 """A word of what the server says to one that it does not let in -> the next step. Such an error carries no code."""
 UNREACHABLE = "is the server running, and are host and port of the URL right?"
 LOST = "every finished trial is kept; when the server is back, the same command goes on"
+ENDED = ("57P01", "57P02", "57P03", "25P03")
+"""By an administrator, a crash, a restart, or for doing nothing in a transaction."""
 STATES = {
     "42501": "the user needs rights: CREATE in the database to make a store, on its schema 'ressearch' to use one",
     "25006": "the server takes no writes (a standby?); give the URL of the primary",
@@ -27,12 +29,13 @@ STATES = {
 """SQLSTATE -> the next step."""
 
 
-def explained(name: str, error: DatabaseError) -> StoreError:
-    """The error of a database of this name."""
+def explained(name: str, error: DatabaseError, under_way: bool) -> StoreError:
+    """The error of a database of this name; under_way: of a study that had a connection before."""
     state, said = getattr(error.orig, "sqlstate", None), _first_line(error)
-    if error.connection_invalidated or state in ("57P01", "57P02", "57P03", "25P03"):
+    not_connected = error.statement is None and state is None
+    if error.connection_invalidated or state in ENDED or (under_way and not_connected):
         return StoreError(f"lost the connection to {name}: {said}", hint=LOST)
-    if error.statement is None and state is None:
+    if not_connected:
         hint = next((step for word, step in REFUSALS if word in said.partition("FATAL:")[2]), UNREACHABLE)
         return StoreError(f"cannot connect to {name}: {said}", hint=hint)
     return StoreError(f"{name}: {said}", hint=STATES.get(state or "", "the server's log may tell more"))
