@@ -9,7 +9,7 @@ from dataclasses import replace
 from sys import float_info
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ressearch.architecture import Architecture
@@ -98,6 +98,8 @@ begun = st.builds(
     st.none() | texts,
 )
 fresh = itertools.count()
+half = settings(max_examples=50)
+"""Of the examples on each database."""
 
 
 @pytest.fixture(scope="module")
@@ -106,6 +108,7 @@ def shared(new_store: Callable[[], str]) -> Iterator[Store]:
         yield opened
 
 
+@half
 @given(trial=begun, outcome=st.none() | st.tuples(texts, st.sampled_from(Failure)) | measurements)
 @example(
     running(0), replace(MEASURED, loss=float_info.max, train_loss=-float_info.max, seconds=float_info.max, flops=2**53)
@@ -130,6 +133,7 @@ def test_a_trial_comes_back_as_it_went_in(
     assert (name, trial) in shared.history(NET.id)
 
 
+@half
 @given(recipe=recipes, fidelity=fidelities, checksum=texts, evaluator=texts, commit=st.none() | texts)
 def test_any_study_comes_back_as_it_went_in(
     shared: Store, recipe: Recipe, fidelity: Fidelity, checksum: str, evaluator: str, commit: str | None
@@ -148,6 +152,7 @@ def test_any_study_comes_back_as_it_went_in(
     assert shared.find_study(study.name) == (number, study)
 
 
+@half
 @given(recipe=recipes, fidelity=fidelities, measured=measurements, again=measurements, seed=st.integers(0, 10**9))
 def test_a_retraining_comes_back_as_it_went_in_and_the_first_counts(
     shared: Store, recipe: Recipe, fidelity: Fidelity, measured: Measurement, again: Measurement, seed: int
