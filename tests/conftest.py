@@ -1,9 +1,11 @@
-"""What several test modules share: the demo space and networks drawn from it by Hypothesis."""
+"""What several test modules share: the demo space, networks drawn from it by Hypothesis, and stores."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -11,6 +13,11 @@ from hypothesis import strategies as st
 
 from ressearch.space import Candidate, Categorical, Choice, Integer, Real, SearchSpace
 from ressearch.space.choices import members
+from ressearch.store import Store
+from tests.store_samples import STUDY
+
+if TYPE_CHECKING:
+    from tests.postgresql_server import Server
 
 ROOT = Path(__file__).parent.parent
 DEMO = ROOT / "search_spaces" / "demo.yaml"
@@ -58,3 +65,56 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+# Stores. Whoever asks for `store_url`, or for what is made of it, is run on every database.
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """A PostgreSQL server, started by the first test that needs one."""
+    from tests.postgresql_server import running_server  # not at the top: most tests need no psycopg
+
+    with running_server() as server:
+        yield server
+
+
+DATABASES = ("sqlite-file", "postgresql")
+NewStore = Callable[[], str]
+
+
+@pytest.fixture(scope="session", params=DATABASES)
+def database(request: pytest.FixtureRequest) -> str:
+    """Of which kind the stores are."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def new_store(database: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> NewStore:
+    """Says where no store is yet, somewhere else each time."""
+    if database == "sqlite-file":
+        return lambda: str(tmp_path_factory.mktemp("store") / "results.db")
+    server: Server = request.getfixturevalue("postgres")
+    return server.database
+
+
+@pytest.fixture
+def store_url(database: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Where no store is yet, for one test."""
+    if database == "sqlite-file":
+        return str(tmp_path / "results.db")
+    server: Server = request.getfixturevalue("postgres")
+    return server.emptied()
+
+
+@pytest.fixture
+def store(store_url: str) -> Iterator[Store]:
+    """A store, empty."""
+    with closing(Store.create(store_url)) as opened:
+        yield opened
+
+
+@pytest.fixture
+def study_id(store: Store) -> int:
+    """The row of a study in it."""
+    return store.create_study(STUDY)

@@ -26,6 +26,7 @@ HEAVY = {
     "torch": {"device", "network", "data", "augmentation", "capture", "training", "latency", "evaluator", "search"},
     "sqlalchemy": {"store"},
     "alembic": {"store"},
+    "psycopg": {"store"},
     "PIL": {"data"},
 }
 """Packages that only some rooms may import."""
@@ -87,7 +88,10 @@ def test_files_stay_readable(file: Path) -> None:
         ("ressearch.cli", ["torch", "ray", "optuna", "sqlalchemy", "rich.live", "networkx"]),
         ("ressearch.explanations", ["torch", "click", "yaml", "networkx"]),
         ("ressearch.view", ["torch", "ray", "optuna", "networkx", "alembic"]),
-        ("ressearch.store", ["torch", "ray", "optuna", "networkx", "numpy", "yaml", "alembic", "mako", "filelock"]),
+        (
+            "ressearch.store",
+            ["torch", "ray", "optuna", "networkx", "numpy", "yaml", "alembic", "mako", "filelock", "psycopg"],
+        ),
         ("ressearch.space", ["torch", "ray", "optuna", "sqlalchemy"]),
         ("ressearch.cost", ["torch", "networkx", "numpy"]),
     ],

@@ -28,10 +28,10 @@ from ressearch.errors import StoreError
 from ressearch.search.study import StudyBooks, describe_study
 from ressearch.space import SearchSpace
 from ressearch.store import SCHEMA_VERSION, Store, Upgrade, version_of
-from ressearch.store.engine import engine_of, writing
 from ressearch.store.migrations import run_all
+from ressearch.store.sqlite import SqliteFile
 from ressearch.trial import Failure, Fidelity, MeasurementKey, Recipe, Trial, TrialState
-from tests.test_store import HELP, ROOT, complaint, together
+from tests.store_samples import HELP, ROOT, complaint, together
 from tests.test_study import drive
 
 OLD = Path(__file__).parent / "stores" / "v1.db"
@@ -228,10 +228,10 @@ def test_all_steps_make_what_a_new_store_has(path: Path, tmp_path: Path) -> None
     Store.open(path).close()
     new, stepped = tmp_path / "new.db", tmp_path / "stepped.db"
     Store.create(new).close()
-    engine = engine_of(stepped)
-    with writing(engine) as connection:
+    file = SqliteFile(stepped)
+    with file.writing() as connection:
         run_all(connection, 0)
-    engine.dispose()
+    file.close()
     assert tables(path) == tables(new) == tables(stepped)
     for file in (path, new, stepped):
         assert read(file, "SELECT * FROM alembic_version") == [{"version_num": f"{SCHEMA_VERSION:04}"}]
@@ -357,7 +357,7 @@ def test_a_search_of_the_older_version_is_not_disturbed(path: Path) -> None:
 
 
 def test_a_locked_file_is_left_alone(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ressearch.store.engine.BUSY_SECONDS", 0.1)
+    monkeypatch.setattr("ressearch.store.sqlite.BUSY_SECONDS", 0.1)
     before = path.read_bytes()
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")

@@ -41,7 +41,7 @@ def retrain(
     compiled: bool,
     device: str,
     form: str,
-    store: Path,
+    store: str | Path,
 ) -> None:
     """Train a network from scratch and measure it on the test images: mean and spread over seeds.
 
@@ -56,11 +56,12 @@ def retrain(
     data = _final_data(origin, source)
 
     from ressearch.retraining import retrain as trainings
+    from ressearch.store import database_of
 
     known, new = _known(opened, architecture.id, recipe, data, epochs, range(seeds))
     for one in known:
         _say(one, len(data.validation), "known from the store")
-    checkpoints = store.with_name(f"{store.name}.checkpoints") / "retrain"
+    checkpoints = database_of(store).checkpoints / "retrain"
     try:
         for one in trainings(architecture, data, recipe, epochs, new, device, checkpoints, compiled):
             known.append(opened.record_retraining(one))
@@ -165,7 +166,7 @@ RETRAIN_FORMATS: dict[str, Callable[[list[Retraining]], None]] = {"table": _retr
 @format_option("table", "json")
 @store_option
 def latency(
-    id: str, batch: int, repeats: int, threads: int | None, fp32: bool, device: str, form: str, store: Path
+    id: str, batch: int, repeats: int, threads: int | None, fp32: bool, device: str, form: str, store: str | Path
 ) -> None:
     """Time a network's forward pass: the median of timed batches, stored beside its cost.
 

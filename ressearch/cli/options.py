@@ -23,13 +23,27 @@ DEFAULT_STORE = Path("runs/ressearch.db")
 PLAIN_WIDTH = 110
 INTERRUPTED = 130
 
+
+class StoreType(click.ParamType[str | Path]):
+    """A path, or a URL as it was written. Neither is looked at yet: what is wrong with a URL is not to be repeated."""
+
+    name = "path or url"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str | Path:
+        """The path, or the text of the URL."""
+        if isinstance(value, str) and "://" in value:
+            return value
+        path: Path = click.Path(dir_okay=False, path_type=Path).convert(value, param, ctx)
+        return path
+
+
 store_option = click.option(
     "--store",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=StoreType(),
     default=DEFAULT_STORE,
     show_default=True,
     envvar="RESSEARCH_STORE",
-    help="Results store, an SQLite file.",
+    help="Results store: an SQLite file, or postgresql://USER@HOST/DATABASE.",
 )
 
 device_option = click.option("--device", default="cpu", show_default=True, help="cpu, cuda, or cuda:N.")
@@ -47,21 +61,34 @@ def checked_name(context: click.Context, parameter: click.Parameter, name: str |
     return name
 
 
-def opened_store(path: Path) -> Store:
-    """The store at a path; on stderr is said if it was migrated for that."""
+def store_flag(store: str | Path) -> tuple[list[str], str]:
+    """What a command that is shown says of the store, and what it must not say: a URL with a password is not repeated.
+
+    The second tells what to do beside the command, for the end of a sentence, or is empty.
+    """
+    from ressearch.store import database_of
+
+    if database_of(store).secret:
+        return [], ", with the store's URL in RESSEARCH_STORE"
+    return ["--store", str(store)], ""
+
+
+def opened_store(path: str | Path) -> Store:
+    """The store at a path or URL, closed when the verb ends; on stderr is said if it was migrated for that."""
     from ressearch.store import SCHEMA_VERSION, Store
 
     store = Store.open(path)
+    click.get_current_context().call_on_close(store.close)
     if store.upgraded is not None:
         click.echo(
-            f"{path} was of version {store.upgraded.version} and is now of version {SCHEMA_VERSION}; "
+            f"{store.name} was of version {store.upgraded.version} and is now of version {SCHEMA_VERSION}; "
             f"as it was it is kept in {store.upgraded.backup}",
             err=True,
         )
     return store
 
 
-def migrated_first(path: Path) -> None:
+def migrated_first(path: str | Path) -> None:
     """Migrate the store that a search is to go on with, if it is of an older version."""
     from ressearch.store import SCHEMA_VERSION, version_of
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @click.option("--failed", is_flag=True, help="List the failed trials with their errors instead.")
 @format_option("table", "json", "csv")
 @store_option
-def best(study: str | None, min_accuracy: float | None, limit: int, failed: bool, form: str, store: Path) -> None:
+def best(study: str | None, min_accuracy: float | None, limit: int, failed: bool, form: str, store: str | Path) -> None:
     """Print the Pareto front of STUDY and its ranking by accuracy per FLOP.
 
     STUDY is the one begun last if none is named. The ranking holds networks of at least --min-accuracy (a number in
@@ -90,7 +90,7 @@ def _print_failures(trials: list[Trial]) -> None:
 @click.argument("what", metavar="ID|FILE")
 @format_option("table", "json")
 @store_option
-def show(what: str, form: str, store: Path) -> None:
+def show(what: str, form: str, store: str | Path) -> None:
     """Print an architecture: its cost, its trials, every node of its graph.
 
     ID is the beginning of an id in the store; FILE is a search space, whose named networks are printed.
@@ -109,7 +109,7 @@ def _show_file(file: Path, form: str) -> None:
             click.echo(f"{name}, architecture {candidate.architecture.id}\n{candidate.architecture}\n")
 
 
-def _show_stored(id: str, form: str, store: Path) -> None:
+def _show_stored(id: str, form: str, store: str | Path) -> None:
     from dataclasses import asdict
 
     from ressearch.view import architecture_page

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from ressearch.cli.options import (
     migrated_first,
     print_remarks,
     program,
+    store_flag,
     store_option,
 )
 
@@ -66,8 +68,9 @@ def search(file: Path, **flags: Any) -> None:
         with _live() as (watch, say):
             last = run_study(space, watch=watch, say=say, **settings)
     except Interrupted as interruption:
-        again = _command_to_resume(file, settings, flags)
-        click.echo(f"\ninterrupted; every finished trial is kept. To go on:\n  {again}", err=True)
+        flag, beside = store_flag(settings["store"])
+        again = _command_to_resume(file, settings, flags, flag)
+        click.echo(f"\ninterrupted; every finished trial is kept. To go on{beside}:\n  {again}", err=True)
         os._exit(128 + interruption.signal)  # a half-started Ray may crash when Python ends in the ordinary way
     _report_end(last, settings["name"], settings["store"])
 
@@ -87,26 +90,24 @@ def _settled(space: SearchSpace, flags: Mapping[str, Any]) -> dict[str, Any]:
     return settings
 
 
-def _command_to_resume(file: Path, settings: Mapping[str, Any], flags: Mapping[str, Any]) -> str:
+def _command_to_resume(file: Path, settings: Mapping[str, Any], flags: Mapping[str, Any], store: list[str]) -> str:
     """The command that goes on with a study, whatever becomes of the file's defaults."""
-    import shlex
-
     trained = {"evaluator": settings["evaluator"]} if settings["evaluator"] else {"data": settings["source"]}
-    known = {name: settings[name] for name in ("trials", "workers", "seed", "name", "store")}
+    known = {name: settings[name] for name in ("trials", "workers", "seed", "name")}
     rest = {name: flags[name] for name in ("time_limit", "device") if flags[name] is not None}
     words = [(f"--{name.replace('_', '-')}", str(value)) for name, value in {**trained, **known, **rest}.items()]
-    return shlex.join([program(), "search", str(file), *(word for pair in words for word in pair)])
+    return shlex.join([program(), "search", str(file), *(word for pair in words for word in pair), *store])
 
 
-def _report_end(last: Progress, name: str, store: Path) -> None:
+def _report_end(last: Progress, name: str, store: str | Path) -> None:
     from ressearch.view import progress_line
 
     click.echo(f"study {name}: {progress_line(last)}", err=True)
     if last.exhausted:
         click.echo("the space holds no further network within its limits", err=True)
-    option = "" if store == DEFAULT_STORE else f" --store {store}"
-    best = f"{program()} best {name}{option}"
-    click.echo(f"see the answer with: {best}", err=True)
+    flag, beside = store_flag(store)
+    best = shlex.join([program(), "best", name, *(flag if store != DEFAULT_STORE else [])])
+    click.echo(f"see the answer{beside or ' with'}: {best}", err=True)
     if last.failed:
         click.echo(f"{last.failed} trial(s) failed; their errors: {best} --failed", err=True)
         sys.exit(FAILED_TRIALS)

@@ -17,16 +17,15 @@ def store_group() -> None:
 
 @store_group.command()
 @store_option
-def migrate(store: Path) -> None:
+def migrate(store: str | Path) -> None:
     """Bring a store of an older version to the present one; a copy of it is kept beside it.
 
     Every verb that opens a store does so, and says so. This one does nothing else.
     """
     from ressearch.store import version_of
 
-    if version_of(store) is None and store.is_file():
+    if version_of(store) is None and Path(store).is_file():
         raise StoreError(f"{store} is empty", hint="`ressearch search FILE` makes a store of it")
     opened = opened_store(store)
-    opened.close()
     if opened.upgraded is None:
-        click.echo(f"{store} is of the present version", err=True)
+        click.echo(f"{opened.name} is of the present version", err=True)

@@ -1,4 +1,6 @@
-"""Where the checkpoints of a study's running trials lie: beside the store, a file a trial, gone when it has ended.
+"""Where the checkpoints of a study's running trials lie: a file a trial, gone when it has ended.
+
+They are beside the store, or in `runs/checkpoints` of this machine where the store is on a server.
 
 They are no results, only time saved: none is ever needed, and one that cannot be used is dropped.
 """
@@ -12,11 +14,15 @@ from pathlib import Path
 
 
 class Checkpoints:
-    """The checkpoints of one study, at `<store>.checkpoints/<study>/<trial number>.pt`."""
+    """The checkpoints of one study, at `<store>.checkpoints/<study>/<trial number>.pt`.
 
-    def __init__(self, store: Path, study: str) -> None:
-        store = store.resolve()
-        self._folder = store.with_name(f"{store.name}.checkpoints") / study
+    Of a store at a URL they are at `runs/checkpoints/<digest of host, port and database>/<study>/<trial number>.pt`.
+    """
+
+    def __init__(self, store: str | Path, study: str) -> None:
+        from ressearch.store import database_of  # not at the top: workers import this module, and need no database
+
+        self._folder = database_of(store).checkpoints / study
 
     def file(self, number: int) -> Path | None:
         """Where a trial may write its checkpoint; None if there can be no folder for it."""

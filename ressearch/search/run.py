@@ -4,15 +4,10 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-
-from filelock import FileLock, Timeout
 
 from ressearch.data import SearchData, load_search_data
 from ressearch.device import chosen_device
-from ressearch.errors import StudyError
 from ressearch.evaluator import load_evaluator
 from ressearch.search.checkpoints import Checkpoints
 from ressearch.search.distribute import distribute
@@ -28,7 +23,7 @@ def run_study(
     space: SearchSpace,
     *,
     source: str,
-    store: Path,
+    store: str | Path,
     name: str,
     trials: int,
     workers: int,
@@ -41,10 +36,10 @@ def run_study(
 ) -> Progress:
     """Begin the study `name`, or go on with it, until it has so many trials; how it ended.
 
-    source: data set by name, or its path. watch: is called with the progress after each change; say: with a line of
-    text on what takes a while. evaluator: `module:function` that trains in place of us and brings its own data, so that
-    no source is read; or empty. time_limit: seconds that a trial may take, 0 for any. device: cpu, cuda (the trials
-    share its GPUs evenly), or auto.
+    source: data set by name, or its path. store: path of an SQLite file, or URL. watch: is called with the progress
+    after each change; say: with a line of text on what takes a while. evaluator: `module:function` that trains in place
+    of us and brings its own data, so that no source is read; or empty. time_limit: seconds that a trial may take, 0 for
+    any. device: cpu, cuda (the trials share its GPUs evenly), or auto.
     Raises DeviceError, NothingFitsError, EvaluatorError, DataError, StoreError or StudyError before anything is
     trained, and Interrupted on SIGINT and SIGTERM.
     """
@@ -57,7 +52,7 @@ def run_study(
     study = describe_study(space, data, name=name, source=source, seed=seed, evaluator=identity)
     opened = Store.create(store)
     try:
-        with _sole_driver(store, name):
+        with opened.sole_driver(name):
             books = StudyBooks(space, data, opened, study, trials)
             checkpoints = Checkpoints(store, name)
             checkpoints.keep_only(books.interrupted)
@@ -81,14 +76,3 @@ def _loaded(source: str, say: Say) -> SearchData:
         return load_search_data(source)
     finally:
         timer.cancel()
-
-
-@contextmanager
-def _sole_driver(store: Path, name: str) -> Iterator[None]:
-    """Refuses a second process that drives the same study; the lock ends with the process, however it ends."""
-    try:
-        with FileLock(f"{store.resolve()}.{name}.lock", timeout=0):
-            yield
-    except Timeout as error:
-        hint = "wait for it, or give this one another --name"
-        raise StudyError(f"another process is driving the study {name!r}", hint=hint) from error

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, fields
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Select, Table, and_, func, insert, select, update
+from sqlalchemy import Connection, Select, Table, and_, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from ressearch.analysis import analyse
@@ -16,9 +18,9 @@ from ressearch.architecture import Architecture
 from ressearch.cost import Cost
 from ressearch.errors import StoreError, StudyError
 from ressearch.store import rows
-from ressearch.store.engine import closed_on_error, engine_of, is_empty, make_tables, reading, require_ours, writing
+from ressearch.store.address import database_of
+from ressearch.store.database import Database, Upgrade
 from ressearch.store.schema import (
-    SCHEMA_VERSION,
     architectures,
     block_kinds,
     latencies,
@@ -28,7 +30,6 @@ from ressearch.store.schema import (
     studies,
     trials,
 )
-from ressearch.store.upgrade import Upgrade, upgrade
 from ressearch.trial import Failure, Latency, Measurement, MeasurementKey, Recipe, Retraining, Study, Trial, TrialState
 
 
@@ -46,57 +47,54 @@ class Result:
     seconds: float
 
 
-class Store:
-    """The measurements in one SQLite file.
+def version_of(store: str | Path) -> int | None:
+    """The version of the store at a path or URL; None where there is none yet.
 
-    `Store.open` is for what is there, `Store.create` makes the file if need be. A file of an older version is migrated
-    by either, and `upgraded` tells of it. Both raise StoreError if the file is damaged, of a newer version, not one of
-    ours, or cannot be migrated, and leave such a file untouched.
+    Raises StoreError if it is damaged, of a newer version, or not one of ours; nothing is written to it.
+    """
+    return database_of(store).version()
+
+
+class Store:
+    """The measurements in one database: an SQLite file by its path, or what a URL means (see `database_of`).
+
+    `Store.open` is for what is there, `Store.create` makes a store if need be. A file of an older version is migrated
+    by either, and `upgraded` tells of it. Both raise StoreError if the store is damaged, of a newer version, not one of
+    ours, cannot be reached or cannot be migrated, and leave it untouched then. name: the path, or the URL without its
+    password.
     """
 
-    def __init__(self, engine: Engine, upgraded: Upgrade | None = None) -> None:
-        self._engine = engine
+    def __init__(self, database: Database, upgraded: Upgrade | None = None) -> None:
+        self._database = database
+        self.name = database.name
         self.upgraded = upgraded
 
     @classmethod
-    def open(cls, path: Path) -> Store:
+    def open(cls, store: str | Path) -> Store:
         """A store that exists."""
-        if not path.is_file():
-            raise StoreError(f"there is no results store at {path}", hint="`ressearch search FILE` makes one")
-        return cls._checked(path)
+        database = database_of(store)
+        return cls(database, database.open())
 
     @classmethod
-    def create(cls, path: Path) -> Store:
+    def create(cls, store: str | Path) -> Store:
         """A store, made if it does not exist."""
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise StoreError(f"cannot make the directory {path.parent}: {error.strerror}") from error
-        if path.is_file() and not is_empty(path):
-            return cls._checked(path)
-        engine = engine_of(path, fresh=True)
-        with closed_on_error(engine), writing(engine) as connection:
-            make_tables(connection)
-        return cls(engine)
-
-    @classmethod
-    def _checked(cls, path: Path) -> Store:
-        engine = engine_of(path)
-        with closed_on_error(engine):
-            with reading(engine) as connection:
-                version = require_ours(connection, path)
-            return cls(engine, upgrade(engine, path) if version < SCHEMA_VERSION else None)
+        database = database_of(store)
+        return cls(database, database.create())
 
     def close(self) -> None:
-        """Give the file back."""
-        self._engine.dispose()
+        """Give the file or the connection back."""
+        self._database.close()
+
+    def sole_driver(self, study: str) -> AbstractContextManager[None]:
+        """While it is entered, no other process can enter it: StudyError. It ends with the process at the latest."""
+        return self._database.sole_driver(study)
 
     # Studies
 
     def create_study(self, study: Study) -> int:
         """Tell the store of a new study; its row id. Raises StudyError if the name is taken."""
         try:
-            with writing(self._engine) as connection:
+            with self._database.writing() as connection:
                 _keep_recipe(connection, study.recipe_digest, study.recipe, study.data_checksum, study.evaluator)
                 return _key_of(connection, insert(studies).values(**rows.row_of_study(study), created=time.time()))
         except IntegrityError as error:
@@ -105,13 +103,13 @@ class Store:
     def find_study(self, name: str) -> tuple[int, Study] | None:
         """The row id and the record of a study, if there is one of this name."""
         query = select(studies, *_SETTINGS).join(recipes).where(studies.c.name == name)
-        with reading(self._engine) as connection:
+        with self._database.reading() as connection:
             row = connection.execute(query).one_or_none()
         return None if row is None else (row.id, rows.study_of(row))
 
     def study(self, name: str | None) -> tuple[int, Study]:
         """A study by name, or the one begun last. Raises StoreError if there is none."""
-        with reading(self._engine) as connection:
+        with self._database.reading() as connection:
             names = list(connection.execute(select(studies.c.name).order_by(studies.c.id)).scalars())
         if not names:
             raise StoreError("the store holds no study yet", hint="`ressearch search FILE` begins one")
@@ -124,7 +122,7 @@ class Store:
 
     def begin(self, study_id: int, trial: Trial, architecture: Architecture, cost: Cost) -> None:
         """Record a trial that starts, and its architecture if it is new."""
-        with writing(self._engine) as connection:
+        with self._database.writing() as connection:
             _keep_architecture(connection, architecture, cost)
             connection.execute(insert(trials).values(**rows.row_of_trial(study_id, trial), started=time.time()))
 
@@ -135,19 +133,20 @@ class Store:
 
         Where the key was measured before, the earlier measurement counts and the trial is marked as reused.
         """
-        with writing(self._engine) as connection:
+        row = rows.row_of_measurement(key, measurement) | {"created": time.time()}
+        with self._database.writing() as connection:
             study = _study_settings(connection, study_id)
             _keep_recipe(connection, key.recipe_digest, recipe, study.data_checksum, study.evaluator)
-            known = connection.execute(_of_key(measurements, key)).one_or_none()
-            row = rows.row_of_measurement(key, measurement) | {"created": time.time()}
-            measurement_id = known.id if known else _key_of(connection, insert(measurements).values(**row))
-            changes = {"state": "complete", "measurement_id": measurement_id, "reused": known is not None}
+            new = _insert_if_new(connection, measurements, row)
+            first = connection.execute(_of_key(measurements, key)).one()
+            changes = {"state": "complete", "measurement_id": first.id, "reused": not new}
             _finish(connection, study_id, number, changes)
-        return measurement if known is None else rows.measurement_of(known)
+        return measurement if new else rows.measurement_of(first)
 
     def fail(self, study_id: int, number: int, error: str, failure: Failure) -> None:
         """Record that a trial failed, with its traceback or message, and of which kind that is."""
-        with writing(self._engine) as connection:
+        error = error.replace("\0", "\N{SYMBOL FOR NULL}")  # which no text in PostgreSQL can hold
+        with self._database.writing() as connection:
             _finish(connection, study_id, number, {"state": "failed", "error": error, "failure": failure.value})
 
     def known(self, key: MeasurementKey) -> Measurement | None:
@@ -156,7 +155,7 @@ class Store:
 
     def trials(self, study_id: int) -> list[Trial]:
         """All trials of a study in the order of their numbers."""
-        with reading(self._engine) as connection:
+        with self._database.reading() as connection:
             found = connection.execute(_TRIALS.where(trials.c.study_id == study_id).order_by(trials.c.number))
             return [rows.trial_of(row) for row in found]
 
@@ -165,15 +164,13 @@ class Store:
     def record_retraining(self, retraining: Retraining) -> Retraining:
         """Record a retraining of a stored architecture; what counts is returned: the first of its key."""
         key = _key_of_retraining(retraining)
-        with writing(self._engine) as connection:
-            _require_architecture(connection, retraining.architecture_id)
-            known = connection.execute(_RETRAININGS.where(_is_key(retrainings, key))).one_or_none()
-            if known is not None:
-                return rows.retraining_of(known)
+        row = rows.row_of_measurement(key, retraining.measurement) | {"created": time.time()}
+        with self._database.writing() as connection:
             _keep_recipe(connection, key.recipe_digest, retraining.recipe, retraining.data_checksum, "")
-            row = rows.row_of_measurement(key, retraining.measurement)
-            connection.execute(insert(retrainings).values(**row, created=time.time()))
-        return retraining
+            _require_architecture(connection, retraining.architecture_id)
+            new = _insert_if_new(connection, retrainings, row)
+            first = connection.execute(_RETRAININGS.where(_is_key(retrainings, key))).one()
+        return retraining if new else rows.retraining_of(first)
 
     def retrained(self, key: MeasurementKey) -> Measurement | None:
         """What a retraining under a key measured on the test images."""
@@ -182,19 +179,19 @@ class Store:
     def retrainings(self, architecture_id: str) -> list[Retraining]:
         """All retrainings of an architecture, the earliest first."""
         query = _RETRAININGS.where(retrainings.c.architecture_id == architecture_id).order_by(retrainings.c.id)
-        with reading(self._engine) as connection:
+        with self._database.reading() as connection:
             return [rows.retraining_of(row) for row in connection.execute(query)]
 
     def record_latency(self, latency: Latency) -> None:
         """Record how fast a stored architecture was; every such record is kept."""
-        with writing(self._engine) as connection:
+        with self._database.writing() as connection:
             _require_architecture(connection, latency.architecture_id)
             connection.execute(insert(latencies).values(**asdict(latency), created=time.time()))
 
     def latencies(self, architecture_id: str) -> list[Latency]:
         """All latencies of an architecture, the earliest first."""
         query = select(latencies).where(latencies.c.architecture_id == architecture_id).order_by(latencies.c.id)
-        with reading(self._engine) as connection:
+        with self._database.reading() as connection:
             return [rows.latency_of(row) for row in connection.execute(query)]
 
     # Questions
@@ -217,13 +214,13 @@ class Store:
             .where(trials.c.study_id == study_id)
             .order_by(trials.c.number)
         )
-        with reading(self._engine) as connection:
+        with self._database.reading() as connection:
             return [Result(*row) for row in connection.execute(query)]
 
     def counts(self, study_id: int) -> dict[TrialState, int]:
         """How many trials of a study are in each state."""
         query = select(trials.c.state, func.count()).where(trials.c.study_id == study_id).group_by(trials.c.state)
-        with reading(self._engine) as connection:
+        with self._database.reading() as connection:
             found = {row[0]: int(row[1]) for row in connection.execute(query)}
         return {state: found.get(state.value, 0) for state in TrialState}
 
@@ -232,7 +229,7 @@ class Store:
         if not prefix:
             raise StoreError("an empty id", hint="`ressearch best` lists ids")
         begins = func.substr(architectures.c.id, 1, len(prefix)) == prefix
-        with reading(self._engine) as connection:
+        with self._database.reading() as connection:
             found = connection.execute(select(architectures).where(begins).order_by(architectures.c.id).limit(6)).all()
         if not found:
             raise StoreError(
@@ -247,11 +244,11 @@ class Store:
         """All trials of an architecture, over all studies, each with its study's name."""
         query = _TRIALS.add_columns(studies.c.name.label("study_name")).join(studies, trials.c.study_id == studies.c.id)
         query = query.where(trials.c.architecture_id == architecture_id).order_by(trials.c.id)
-        with reading(self._engine) as connection:
+        with self._database.reading() as connection:
             return [(row.study_name, rows.trial_of(row)) for row in connection.execute(query)]
 
     def _measured(self, table: Table, key: MeasurementKey) -> Measurement | None:
-        with reading(self._engine) as connection:
+        with self._database.reading() as connection:
             row = connection.execute(_of_key(table, key)).one_or_none()
         return None if row is None else rows.measurement_of(row)
 
@@ -279,6 +276,13 @@ def _key_of_retraining(retraining: Retraining) -> MeasurementKey:
     return MeasurementKey(retraining.architecture_id, digest, retraining.fidelity, retraining.seed)
 
 
+def _insert_if_new(connection: Connection, table: Table, row: Mapping[str, Any]) -> bool:
+    """Insert a row unless one with its key is there; whether it was new. Another's that is under way is waited for."""
+    dialect = import_module(f"sqlalchemy.dialects.{connection.dialect.name}")  # of PostgreSQL's, only where it is used
+    statement = dialect.insert(table).values(**row).on_conflict_do_nothing()
+    return connection.execute(statement.execution_options(preserve_rowcount=True)).rowcount == 1
+
+
 def _key_of(connection: Connection, statement: Any) -> int:
     key: Any = connection.execute(statement).inserted_primary_key
     return int(key[0])
@@ -297,7 +301,7 @@ def _keep_recipe(connection: Connection, digest: str, recipe: Recipe, data_check
     known = connection.execute(select(recipes.c.batch_size).where(recipes.c.digest == digest)).one_or_none()
     settings = {"data_checksum": data_checksum, "evaluator": evaluator, **asdict(recipe)}
     if known is None:
-        connection.execute(insert(recipes).values(digest=digest, **settings))
+        _insert_if_new(connection, recipes, {"digest": digest, **settings})
     elif known.batch_size is None:
         connection.execute(update(recipes).where(recipes.c.digest == digest).values(**settings))
 
@@ -308,9 +312,8 @@ def _keep_architecture(connection: Connection, architecture: Architecture, cost:
         return
     wiring = analyse(architecture)
     row = {"id": architecture.id, "graph": architecture.to_json(), **asdict(cost), **rows.row_of_analysis(wiring)}
-    connection.execute(insert(architectures).values(**row))
     kinds = [{"architecture_id": architecture.id, "kind": k, "count": n} for k, n in wiring.kinds.items()]
-    if kinds:
+    if _insert_if_new(connection, architectures, row) and kinds:
         connection.execute(insert(block_kinds), kinds)
 
 

@@ -1,4 +1,4 @@
-"""Migrating a file of an older version: a copy is kept beside it, then all migrations run in one transaction.
+"""Migrating an SQLite file of an older version: a copy is kept beside it, then all migrations run in one transaction.
 
 Whatever goes wrong, the file stays as it was. Alembic is imported only here, and only where a migration is due: it
 takes longer than a question to the store.
@@ -8,33 +8,26 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection
 from sqlalchemy.exc import DatabaseError
 
 from ressearch.errors import RessearchError, StoreError
-from ressearch.store.engine import mark, require_ours, writing
+from ressearch.store.database import Upgrade
 from ressearch.store.schema import SCHEMA_VERSION
+from ressearch.store.sqlite import SqliteFile, mark
 
 
-@dataclass(frozen=True)
-class Upgrade:
-    """What opening a file did: it was of `version`; as it was then it is kept in `backup`."""
-
-    version: int
-    backup: Path
-
-
-def upgrade(engine: Engine, path: Path) -> Upgrade | None:
+def upgrade(file: SqliteFile) -> Upgrade | None:
     """Bring a file to the present version; None if another process has just done so.
 
     Raises StoreError, with the file unchanged, if it cannot be written, a search of the older version is running on
     it, or it holds what cannot be migrated.
     """
-    with writing(engine) as connection:
-        version = require_ours(connection, path)
+    path = file.path
+    with file.writing() as connection:
+        version = file.require_ours(connection)
         if version == SCHEMA_VERSION:
             return None
         _require_no_search(path)

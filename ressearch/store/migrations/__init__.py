@@ -6,6 +6,9 @@ what all steps make with what `schema.py` makes. Only what follows from a graph 
 Every version leaves a small real file of its own in `tests/stores/vN.db`, opened by every later one: who adds a step
 adds the file that the version before it made.
 
+On PostgreSQL stores begin with version 2, whose tables `schema.py` makes there: the steps up to 0002 are for SQLite
+alone, all later ones for both. `postgresql.py` refuses older versions until there is such a step.
+
 There is no alembic.ini: all that Alembic needs to know stands here and in `env.py`.
 """
 

@@ -1,0 +1,228 @@
+"""PostgreSQL databases: connecting, whose the tables are, transactions, locks, and PostgreSQL's errors as ours.
+
+Ours are the tables of the schema `ressearch`, so that a database may hold others beside them. What several drivers may
+do at once is left to constraints and to single statements, see `Database.writing`, under READ COMMITTED: a statement
+that met another's row waits for its end and looks again. So none has to be repeated, and drivers of different studies
+wait for each other only over one and the same row.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, insert, text
+from sqlalchemy.exc import DatabaseError, OperationalError
+
+from ressearch.errors import StoreError, StudyError
+from ressearch.store.database import Database, Upgrade, driven_by_another
+from ressearch.store.postgresql_errors import explained
+from ressearch.store.schema import REVISION, SCHEMA_VERSION, metadata, versions
+
+SCHEMA = "ressearch"
+MARK = "results store of ressearch"
+"""The comment on our table of versions: other programs have one of this name too."""
+PATIENCE_SECONDS = 60
+"""How long a study under way waits for a server that restarts."""
+RELOCK = "150s"
+"""More than it takes a server to notice that a connection is dead, whose lock we want back."""
+
+CONNECTING = {
+    "connect_timeout": "10",
+    "keepalives_idle": "30",
+    "keepalives_interval": "10",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "60000",
+    "client_encoding": "utf8",
+    "application_name": "ressearch",
+}
+"""For libpq, where the URL does not say otherwise: a dead server is noticed within a minute."""
+SESSION = {
+    "search_path": SCHEMA,
+    "lock_timeout": "30s",
+    "idle_in_transaction_session_timeout": "60s",  # so that a driver whose machine sleeps holds nobody up for long
+    "tcp_keepalives_idle": "30",  # so that the server notices a machine that lost power, and gives its lock free
+    "tcp_keepalives_interval": "10",
+    "tcp_keepalives_count": "3",
+}
+DURABLE = "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
+"""An acknowledged write is on the server's disk."""
+TRY_LOCK = text("SELECT pg_try_advisory_lock(:key)")
+UNLOCK = text("SELECT pg_advisory_unlock(:key)")
+
+
+class PostgresDatabase(Database):
+    """A store in a PostgreSQL database: many drivers, on many machines, at once.
+
+    There is one connection at most, and it is the lock of the study that it drives: where the connection is lost, so
+    is the lock, and a new connection must get it back before anything is written.
+    """
+
+    def __init__(self, url: URL) -> None:
+        self._url = url.set(drivername="postgresql+psycopg")
+        place = {key: value for key, value in url.query.items() if key in ("host", "port")}
+        shown = url.set(drivername="postgresql", query=place)
+        self.name = URL.create(**{**shown._asdict(), "password": None}).render_as_string()
+        self.secret = url.password is not None or any("password" in key for key in url.query)
+        host, port = (url.host or place.get("host", ""), url.port or place.get("port", 5432))
+        self._digest = sha256(f"{host}:{port}/{url.database}".encode()).hexdigest()[:16]
+        self.checkpoints = Path("runs", "checkpoints", self._digest).resolve()
+        self._driven: str | None = None
+
+    def _engine(self) -> Engine:
+        _require_psycopg()
+        connecting = {key: value for key, value in CONNECTING.items() if key not in self._url.query}
+        engine = create_engine(
+            self._url,
+            connect_args=connecting,
+            pool_size=1,
+            max_overflow=0,
+            pool_pre_ping=True,
+            use_native_hstore=False,
+        )
+
+        @event.listens_for(engine, "connect")
+        def prepare(connection: Any, record: Any) -> None:
+            connection.autocommit = True
+            for name, value in SESSION.items():
+                connection.execute("SELECT set_config(%s, %s, false)", (name, value))
+            connection.execute(DURABLE)
+            if self._driven is not None:
+                self._lock_again(connection, self._driven)
+            connection.autocommit = False
+
+        return engine
+
+    def version(self) -> int | None:
+        """As of every database."""
+        try:
+            with self.reading() as connection:
+                return self._version(connection)
+        finally:
+            self.close()
+
+    def open(self) -> Upgrade | None:
+        """As of every database."""
+        with self.closed_on_error(), self.reading() as connection:
+            if self._version(connection) is None:
+                raise self.missing()
+        return None
+
+    def create(self) -> Upgrade | None:
+        """As of every database; the schema is made too. The database has to be there."""
+        with self.closed_on_error():
+            with self.reading() as connection:
+                if self._version(connection) is not None:
+                    return None
+            with self.writing() as connection:
+                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _key("", "")})
+                if self._version(connection) is None:  # nobody was faster
+                    _make_tables(connection)
+        return None
+
+    def _version(self, connection: Connection) -> int | None:
+        """The version of the tables in our schema, which are a store and not newer than this program; None if none."""
+        tables = "SELECT count(*) FROM pg_catalog.pg_tables WHERE schemaname = :schema"
+        if not connection.scalar(text(tables), {"schema": SCHEMA}):
+            return None
+        comment = text("SELECT obj_description(to_regclass(:table), 'pg_class')")
+        if connection.scalar(comment, {"table": f"{SCHEMA}.{versions.name}"}) != MARK:
+            raise StoreError(
+                f"the schema {SCHEMA!r} of {self.name} holds tables, but not those of a results store",
+                hint="give a --store in another database, or rename that schema",
+            )
+        version = self.require_not_newer(int(connection.execute(versions.select()).scalar_one()))
+        if version < SCHEMA_VERSION:
+            raise StoreError(
+                f"{self.name} is of version {version}, which there never was on PostgreSQL: that begins with version 2",
+                hint="give another --store",
+            )
+        return version
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """As of every database."""
+        with self._translated(), self._connected() as connection:
+            options: Any = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+            yield connection.execution_options(**options)
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """As of every database."""
+        with self._translated(), self._connected() as plain:
+            connection = plain.execution_options(isolation_level="READ COMMITTED")
+            with connection.begin():
+                yield connection
+
+    def _connected(self) -> Connection:
+        """The connection, or a new one if it is dead. A study under way waits for a server that restarts."""
+        deadline = time.monotonic() + (0 if self._driven is None else PATIENCE_SECONDS)
+        while True:
+            try:
+                return self.engine.connect()
+            except OperationalError:
+                if time.monotonic() >= deadline:
+                    raise
+                time.sleep(0.5)
+
+    @contextmanager
+    def sole_driver(self, study: str) -> Iterator[None]:
+        """As of every database, by an advisory lock that belongs to the connection."""
+        key = {"key": _key("study", study)}
+        with self.reading() as connection:
+            if not connection.scalar(TRY_LOCK, key):
+                raise driven_by_another(study)
+        self._driven = study
+        try:
+            yield
+        finally:
+            self._driven = None
+            with suppress(StoreError), self.reading() as connection:  # a server that is gone has forgotten the lock
+                connection.execute(UNLOCK, key)
+
+    def _lock_again(self, connection: Any, study: str) -> None:
+        """Get back the lock that a lost connection held, and may still hold where the server has not noticed yet."""
+        import psycopg
+
+        try:
+            connection.execute(f"SET lock_timeout = '{RELOCK}'")
+            connection.execute("SELECT pg_advisory_lock(%s)", (_key("study", study),))
+            connection.execute(f"SET lock_timeout = '{SESSION['lock_timeout']}'")
+        except psycopg.errors.LockNotAvailable as error:
+            connection.close()
+            raise StudyError(
+                f"the connection to {self.name} was lost, and another process drives the study {study!r} since",
+                hint="every finished trial is kept; this process has nothing left to do",
+            ) from error
+
+    def _explained(self, error: DatabaseError) -> StoreError:
+        return explained(self.name, error, under_way=self._driven is not None)
+
+
+def _require_psycopg() -> None:
+    try:
+        import psycopg  # noqa: F401
+    except ImportError as error:
+        raise StoreError(
+            f"a store on PostgreSQL needs psycopg, which cannot be imported: {str(error).splitlines()[0]}",
+            hint="pip install 'ressearch[postgresql]'",
+        ) from error
+
+
+def _key(kind: str, name: str) -> int:
+    """The number of an advisory lock: those have no names, and all programs in a database share them."""
+    digest = sha256(f"ressearch\0{kind}\0{name}".encode()).digest()
+    return int.from_bytes(digest[:8], "big", signed=True)
+
+
+def _make_tables(connection: Connection) -> None:
+    # not IF NOT EXISTS: that needs the right to make schemas even where an administrator has made ours
+    if connection.scalar(text("SELECT to_regnamespace(:schema)"), {"schema": SCHEMA}) is None:
+        connection.execute(text(f"CREATE SCHEMA {SCHEMA}"))
+    metadata.create_all(connection, checkfirst=False)
+    connection.execute(text(f"COMMENT ON TABLE {SCHEMA}.{versions.name} IS '{MARK}'"))
+    connection.execute(insert(versions).values(version_num=REVISION))
