@@ -7,9 +7,9 @@ The ordinary loop is eager, in torch's default memory format, with a `DataLoader
 normalises image by image, and SGD as torch has it by default; in fp32 on a CPU, under bf16 autocast on a GPU. Ours is
 `ressearch.training.Training`, with the same augmentation. Rounds of both alternate; medians and quartiles of images per
 second are printed, and the median of the ratios. Also: the share of our time that is not forward, backward or optimiser
-(from a loop of nothing but these on one prepared batch), and the floating point operations per second that we reach
-(three times the forward pass) beside a matrix product's. --share: so many trainings at once on one device, each in a
-process of its own, and their images per second together.
+(order, augmentation, batches and normalisation, timed by themselves), and the floating point operations per second
+that we reach (three times the forward pass) beside a matrix product's. --share: so many trainings at once on one
+device, each in a process of its own, and their images per second together.
 """
 
 from __future__ import annotations
@@ -29,7 +29,6 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 
 from ressearch.architecture import Architecture
-from ressearch.capture import Captured
 from ressearch.cost import cost_of
 from ressearch.data import Part, SearchData
 from ressearch.network import Network
@@ -95,29 +94,17 @@ def ordinary(architecture: Architecture, data: SearchData, batch: int, device: s
     return epoch
 
 
-def bare(training: Training, batch: int, batches: int, device: str) -> Callable[[], object]:
-    """Forward, backward and optimiser on one prepared batch, again and again."""
-    images = training._normalised(training.augmented.batch(torch.arange(batch, device=device)))
-    labels = training.labels[:batch]
+def preparation(training: Training) -> Callable[[], object]:
+    """What an epoch does outside forward, backward and optimiser: order, augmentation, batches, normalisation."""
+    generator, size = torch.Generator().manual_seed(0), training.recipe.batch_size
 
-    def step(_: Tensor) -> None:
-        with training._autocast():
-            loss = F.cross_entropy(training.network(images), labels)
-        training.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        training.optimizer.step()
+    def prepare() -> None:
+        order = torch.randperm(len(training.labels), generator=generator).to(training.device)
+        training.augmented.begin(0, generator)
+        for batch in order.split(size):
+            training.augmented.blanked(training._normalised(training.augmented.batch(batch)), batch)
 
-    captured = Captured() if device.startswith("cuda") else None
-
-    def steps() -> None:
-        training.network.train()
-        for _ in range(batches):
-            if captured is None:
-                step(labels)
-            else:
-                captured(step, labels)
-
-    return steps
+    return prepare
 
 
 def gemm_peak(device: str) -> float:
@@ -137,18 +124,16 @@ def compare(name: str, architecture: Architecture, options: argparse.Namespace) 
     device, batch, images = options.device, options.batch, options.batch * options.batches
     data = noise(images)
     training = ours_on(architecture, data, options)
-    # Of its own, since a captured step lets nobody else change what it reads.
-    prepared = ours_on(architecture, data, options)
     theirs, ours = ordinary(architecture, data, batch, device), training.epoch
-    steps = bare(prepared, batch, options.batches, device)
-    for work in (theirs, ours, steps):
+    prepare = preparation(ours_on(architecture, data, options))
+    for work in (theirs, ours, prepare):
         work()
-    times = [[seconds(work, device) for work in (theirs, ours, steps)] for _ in range(options.rounds)]
+    times = [[seconds(work, device) for work in (theirs, ours, prepare)] for _ in range(options.rounds)]
     print(f"{name}, batch {batch}, {options.rounds} rounds of {images} images")
     print(f"  ordinary loop   {spread([images / t[0] for t in times])} images a second")
     print(f"  ours            {spread([images / t[1] for t in times])} images a second")
     print(f"  median ratio    {median(t[0] / t[1] for t in times):9.2f}")
-    print(f"  outside forward, backward, optimiser {100 * median(1 - t[2] / t[1] for t in times):.1f} % of our time")
+    print(f"  outside forward, backward, optimiser {100 * median(t[2] / t[1] for t in times):.1f} % of our time")
     reached = 3 * cost_of(architecture).flops * images / median(t[1] for t in times)
     print(f"  {reached / 1e9:.1f} GFLOP/s of a matrix product's {gemm_peak(device) / 1e9:.1f}")
 

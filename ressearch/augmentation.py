@@ -60,16 +60,19 @@ class Augmented:
                 kept.copy_(new)
 
     def batch(self, index: Tensor) -> Tensor:
-        """The images at these positions, uint8 (n, C, H, W) in channels-last memory, moved and mirrored."""
+        """The images at these positions, uint8 (n, C, H, W) in channels-last memory, moved and mirrored.
+
+        Before the first `begin` they are as they came.
+        """
         moved, _, mirrored = self._drawn
-        if moved is None and mirrored is None:
+        if not self.crop and mirrored is None:
             return self._pixels[index].permute(0, 3, 1, 2)
         rows = torch.arange(self.height, device=index.device).expand(len(index), -1)
         columns = torch.arange(self.width, device=index.device).expand(len(index), -1)
         if mirrored is not None:
             columns = torch.where(mirrored[index, None], self.width - 1 - columns, columns)
-        if moved is not None:
-            rows, columns = rows + moved[index, 0, None], columns + moved[index, 1, None]
+        down, right = (self.crop, self.crop) if moved is None else moved[index].T[:, :, None]
+        rows, columns = rows + down, columns + right
         return self._pixels[index[:, None, None], rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
 
     def blanked(self, images: Tensor, index: Tensor) -> Tensor:

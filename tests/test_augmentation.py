@@ -288,3 +288,9 @@ def test_what_is_drawn_stays_in_one_place() -> None:
         places.append([drawn.data_ptr() for drawn in augmented._drawn if drawn is not None])
     assert len(set(places[0])) == 3
     assert places[0] == places[1] == places[2]
+
+
+def test_before_the_first_epoch_the_images_are_as_they_came() -> None:
+    images = torch.arange(2 * 3 * 5 * 7, dtype=torch.uint8).reshape(2, 3, 5, 7)
+    augmented = Augmented(images, Recipe(crop=2, flip=True, cutout=3), seed=0)
+    assert torch.equal(augmented.batch(torch.tensor([1, 0])), images.flip(0))
