@@ -121,7 +121,7 @@ def trained(kind: str, depth: int, seed: int, data: SearchData, options: argpars
     candidate = network_of(kind, depth, data, options.width)
     recipe, fidelity = Recipe(batch_size=options.batch, lr=options.lr), Fidelity(epochs=options.epochs)
     training = Training(candidate.architecture, data, recipe, fidelity, seed, options.device)
-    images, labels = training._prepared(training.images[: options.batch]), training.labels[: options.batch]
+    images, labels = training._normalised(training.images[: options.batch]), training.labels[: options.batch]
     before = gradient_norms(training.network, images, labels)
     for _ in range(options.epochs):
         training.epoch()

@@ -17,7 +17,7 @@ class Augmented:
     """Training images uint8 (N, C, H, W) whose batches come changed as a recipe says.
 
     crop: an image is seen through a window of its size that is moved by up to so many pixels each way; beyond the
-    border are zeros. flip: a random half of the images is mirrored in the even epochs, the other half in the odd ones
+    border are zeros. flip: each image is mirrored in the even epochs or in the odd ones, by the toss of a coin
     (Jordan 2024), so that two epochs see each image both ways. cutout: a square around a random pixel, cut off at the
     border, is blanked (DeVries and Taylor 2017).
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -37,16 +38,22 @@ class Captured:
 
 def _aside(step: Callable[[Tensor], None], batch: Tensor) -> None:
     """On a stream of its own, as torch asks of what comes before a capture."""
-    stream = torch.cuda.Stream()
+    stream = _stream(batch.device)
     stream.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(stream):
         step(batch)
     torch.cuda.current_stream().wait_stream(stream)
 
 
+@cache
+def _stream(device: torch.device) -> torch.cuda.Stream:
+    """One for all trainings of a process: libraries keep memory for each stream that they have seen."""
+    return torch.cuda.Stream(device)
+
+
 def _captured(step: Callable[[Tensor], None], batch: Tensor) -> tuple[torch.cuda.CUDAGraph, Tensor]:
     """The step's graph, and where it reads the positions. Nothing is computed while a graph is captured."""
     graph, positions = torch.cuda.CUDAGraph(), batch.clone()
-    with torch.cuda.graph(graph):
+    with torch.cuda.graph(graph, stream=_stream(batch.device)):
         step(positions)
     return graph, positions

@@ -18,11 +18,11 @@ _FORGET_PEAK = "5"
 
 def require_device(device: str) -> None:
     """Raise DeviceError where there is no such device."""
-    kind, _, number = device.partition(":")
+    kind, colon, number = device.partition(":")
     count = {"cpu": 1, "cuda": torch.cuda.device_count()}.get(kind)
     if count is None:
         raise DeviceError(f"{device!r} is no device", hint="use cpu, cuda or cuda:N")
-    if (not number.isdecimal() and number) or int(number or 0) >= count:
+    if (colon and not number.isdecimal()) or int(number or 0) >= count:
         raise DeviceError(f"there is no {device} here: torch {torch.__version__} sees {count} of them")
 
 
@@ -51,8 +51,17 @@ def precision(device: str, amp: bool) -> str:
     return "bf16" if amp and fast else "fp32"
 
 
+def make_current(device: str) -> None:
+    """Of several GPUs, let this be the one that streams and graphs are made on; a CPU needs nothing."""
+    if device.startswith("cuda"):
+        torch.cuda.init()
+        if (index := torch.device(device).index) is not None:
+            torch.cuda.set_device(index)
+
+
 def forget_peak(device: str) -> None:
     """Begin to count anew what `peak_memory` tells, as far as the device can."""
+    make_current(device)
     if device.startswith("cuda"):
         torch.cuda.reset_peak_memory_stats(device)
     elif os.access(_CLEAR, os.W_OK):
@@ -71,9 +80,10 @@ def peak_memory(device: str) -> int:
 
 
 def free_memory(device: str) -> int | None:
-    """Bytes that are free, None where nobody tells."""
+    """Bytes that are free, None where nobody tells; on a GPU with what torch keeps for the next to ask."""
     if device.startswith("cuda"):
-        return torch.cuda.mem_get_info(device)[0]
+        kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return torch.cuda.mem_get_info(device)[0] + kept
     meminfo = Path("/proc/meminfo")
     if not meminfo.exists():
         return None

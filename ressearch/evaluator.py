@@ -51,7 +51,7 @@ class Evaluator(Protocol):
         takes images (N, C, H, W) of the space's `input: shape` and returns scores (N, classes). recipe, fidelity: what
         the file says under `train:` (and `parameters:`, which may differ from trial to trial); what does not suit your
         training can be left unused. seed: torch, numpy and random are seeded with it already. device: as torch calls
-        it, cpu or cuda:0.
+        it, cpu or cuda.
 
         Returns the accuracy, or a mapping with `accuracy` and, if known, `loss` (validation), `train_loss` and
         `images_per_second` (trained images by training time). A NaN among the first three means that the training

@@ -1,8 +1,8 @@
 """(architecture, data, recipe, fidelity, seed) -> `Measurement`.
 
 The training images are one tensor on the device; a batch is an index operation on it. On a GPU the whole step is one
-CUDA graph. The seed reaches the weights, the order of the images, their augmentation and stochastic depth; on a CPU
-with one thread the same seed gives the same accuracy, bit for bit.
+CUDA graph, unless it is made in segments or compiled. The seed reaches the weights, the order of the images, their
+augmentation and stochastic depth; on a CPU with one thread the same seed gives the same accuracy, bit for bit.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from ressearch.augmentation import Augmented
 from ressearch.capture import Captured
 from ressearch.cost import cost_of
 from ressearch.data import Part, SearchData
-from ressearch.device import device_name, forget_peak, free_memory, peak_memory, precision
+from ressearch.device import device_name, forget_peak, free_memory, make_current, peak_memory, precision
 from ressearch.errors import ArchitectureError, DivergedError, TrainingError
 from ressearch.network import Network
 from ressearch.trial import Fidelity, Measurement, Recipe
@@ -93,6 +93,7 @@ class Training:
         compiled: bool = False,
     ) -> None:
         _require_fit(architecture, data)
+        make_current(device)
         torch.backends.cudnn.benchmark = True  # of GPUs alone: shapes do not change, so the fastest kernels are sought
         self.recipe, self.fidelity, self.device = recipe, fidelity, device
         self.precision = precision(device, recipe.amp)
@@ -177,6 +178,7 @@ class Training:
         }
         if self.device.startswith("cuda"):
             state["device draws"] = torch.cuda.get_rng_state(self.device)
+        path.parent.mkdir(parents=True, exist_ok=True)
         unfinished = path.with_name(f"{path.name}.{os.getpid()}")
         torch.save(state, unfinished)
         unfinished.replace(path)
@@ -199,7 +201,7 @@ class Training:
             self.average.load_state_dict(state["average"])
         self.generator.set_state(state["order"])
         torch.set_rng_state(state["draws"])
-        if self.device.startswith("cuda"):
+        if self.device.startswith("cuda") and "device draws" in state:  # not so if it was begun on a CPU
             torch.cuda.set_rng_state(state["device draws"], self.device)
         self.step, self.seconds, self.cpu_seconds, self.train_loss = state["done"]
 
@@ -327,7 +329,7 @@ def _optimizer(network: nn.Module, recipe: Recipe, device: str) -> torch.optim.O
     decay = 0.0 if recipe.decoupled else recipe.weight_decay
     groups = [{"params": weights, "weight_decay": decay}, {"params": others, "weight_decay": 0.0}]
     # On a GPU the rate lies in its memory, where a graph finds what is new at each step.
-    rate = torch.tensor(recipe.lr, device=device) if device.startswith("cuda") else recipe.lr
+    rate = torch.tensor(float(recipe.lr), device=device) if device.startswith("cuda") else recipe.lr
     return torch.optim.SGD(groups, lr=rate, momentum=recipe.momentum, nesterov=recipe.momentum > 0, fused=True)
 
 

@@ -101,9 +101,9 @@ def test_set_changes_the_recipe(desk: Path) -> None:
             "Error: Invalid value: 'speed' is no field of the recipe; fields are batch_size, lr, momentum, "
             "weight_decay, label_smoothing, warmup, decoupled, crop, flip, cutout, ema, amp\n",
         ),
-        (("--set", "flip=1"), "Error: Invalid value: expected true or false, got '1'\n"),
+        (("--set", "flip=1"), "Error: Invalid value: flip: expected true or false, got '1'\n"),
         (("--set", "lr=-1"), "Error: Invalid value: lr must be above 0, got -1.0\n"),
-        (("--set", "crop"), "Error: Invalid value: invalid literal for int() with base 10: ''\n"),
+        (("--set", "crop"), "Error: Invalid value: crop: expected a whole number, got ''\n"),
         (
             ("--study", "other"),
             "error[E500]: the study 'other' has not measured {id}\n"
@@ -121,6 +121,17 @@ def test_what_cannot_be_is_refused_before_anything_is_trained(desk: Path, words:
     status, out, err = run("retrain", id, "--epochs", "1", *words, cwd=desk)
     assert (status, out) == (2, "") or (status, out) == (4, "")
     assert message.format(id=id) in err
+
+
+def test_a_seed_that_diverges_is_told_of_and_the_others_go_on(desk: Path) -> None:
+    status, out, err = run(
+        "retrain", id_of(desk, "tiny"), "--epochs", "1", "--seeds", "2", "--set", "lr=1e30", cwd=desk
+    )
+    assert (status, out) == (5, "")
+    assert err == "".join(
+        f"seed {seed} failed: the training loss was nan after epoch 1; a lower rate may help: --set lr=...\n"
+        for seed in (0, 1)
+    )
 
 
 def test_a_study_with_its_own_training_needs_data(desk: Path) -> None:

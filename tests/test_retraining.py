@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
 
 from ressearch.data import SearchData, load_final_data, load_search_data, load_test_data
 from ressearch.ranking import summary
-from ressearch.retraining import retrain
-from ressearch.training import Training, measure
+from ressearch.retraining import checkpoint_name, retrain
+from ressearch.training import Training
 from ressearch.trial import Fidelity, Recipe
 from tests.conftest import demo_space
 
@@ -35,37 +34,23 @@ def test_it_has_all_images_but_the_test_images(final: SearchData) -> None:
     assert len(final.train) + len(final.validation) == 1_797
 
 
-def test_each_seed_is_one_training_from_scratch_on_test_images(final: SearchData) -> None:
-    found = list(retrain(RESNET, final, RECIPE, 1, [3, 5]))
-    assert [one.seed for one in found] == [3, 5]
-    for one in found:
-        assert (one.architecture_id, one.recipe, one.fidelity) == (RESNET.id, RECIPE, Fidelity(1))
-        assert one.data_checksum == final.checksum
-        training = Training(RESNET, final, RECIPE, Fidelity(1), one.seed, "cpu")
-        training.epoch()
-        assert (one.measurement.accuracy, one.measurement.loss) == training.evaluate(load_test_data("digits"))
+@pytest.mark.parametrize("seed", [3, 5])
+def test_it_is_a_training_from_scratch_on_test_images(final: SearchData, seed: int) -> None:
+    found = retrain(RESNET, final, RECIPE, 1, seed)
+    assert (found.architecture_id, found.recipe, found.fidelity) == (RESNET.id, RECIPE, Fidelity(1))
+    assert (found.data_checksum, found.seed) == (final.checksum, seed)
+    training = Training(RESNET, final, RECIPE, Fidelity(1), seed, "cpu")
+    training.epoch()
+    assert (found.measurement.accuracy, found.measurement.loss) == training.evaluate(load_test_data("digits"))
 
 
-def test_an_interrupted_one_goes_on_and_leaves_nothing(final: SearchData, tmp_path: Path) -> None:
-    few = replace(final, train=final.train.first(0.1, 64))
-    through = measure(RESNET, few, RECIPE, Fidelity(3), seed=0)
-    stopped = Training(RESNET, few, RECIPE, Fidelity(3), 0, "cpu")
-    stopped.epoch()
-    stopped.save(tmp_path / f"{RESNET.id}-{RECIPE.digest(few.checksum)}-3-0")
-    steps = 0
-
-    def counted(training: Training) -> float:
-        nonlocal steps
-        steps += 1
-        return epoch(training)
-
-    epoch = Training.epoch
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Training, "epoch", counted)
-        [found] = retrain(RESNET, few, RECIPE, 3, [0], checkpoints=tmp_path)
-    assert steps == 2
-    assert (found.measurement.accuracy, found.measurement.loss) == (through.accuracy, through.loss)
-    assert not tmp_path.exists()
+def test_a_checkpoint_is_of_one_retraining_alone(final: SearchData) -> None:
+    other = demo_space.baselines["resnet14"].architecture
+    names = {checkpoint_name(RESNET, final, RECIPE, 3, 0), checkpoint_name(other, final, RECIPE, 3, 0)}
+    names |= {checkpoint_name(RESNET, load_search_data("digits"), RECIPE, 3, 0)}
+    names |= {checkpoint_name(RESNET, final, replace(RECIPE, lr=0.2), 3, 0)}
+    names |= {checkpoint_name(RESNET, final, RECIPE, 4, 0), checkpoint_name(RESNET, final, RECIPE, 3, 1)}
+    assert len(names) == 6
 
 
 def test_the_spread_is_the_samples() -> None:

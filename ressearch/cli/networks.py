@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from ressearch.cli.options import INTERRUPTED, device_option, format_option, opened_store, store_option
-from ressearch.errors import DataError, StoreError
+from ressearch.cli.options import FAILED_TRIALS, INTERRUPTED, device_option, format_option, opened_store, store_option
+from ressearch.errors import DataError, DivergedError, StoreError
 
 if TYPE_CHECKING:
+    from ressearch.architecture import Architecture
     from ressearch.data import SearchData
     from ressearch.store import Store
     from ressearch.trial import Recipe, Retraining, Study, Trial
@@ -49,32 +51,63 @@ def retrain(
     the search among them; nothing else touches the test images. The recipe is the one under which a study measured the
     network. Interrupted, the same command goes on.
     """
-    opened = opened_store(store)
+    from ressearch.device import chosen_device
+
+    device, opened = chosen_device(device), opened_store(store)
     architecture, _ = opened.architecture(id)
     origin, trial = _origin(opened, architecture.id, study)
     recipe = _changed(_recipe_of(origin, trial), changes)
     data = _final_data(origin, source)
-
-    from ressearch.retraining import retrain as trainings
-    from ressearch.store import database_of
-
     known, new = _known(opened, architecture.id, recipe, data, epochs, range(seeds))
     for one in known:
         _say(one, len(data.validation), "known from the store")
-    checkpoints = database_of(store).checkpoints / "retrain"
     try:
-        for one in trainings(architecture, data, recipe, epochs, new, device, checkpoints, compiled):
-            known.append(opened.record_retraining(one))
-            _say(one, len(data.validation), f"{one.measurement.seconds:.0f} s")
+        found = [*known, *_trained(opened, store, architecture, data, recipe, epochs, new, device, compiled)]
     except KeyboardInterrupt:
         click.echo("\ninterrupted; what is finished is kept, and the same command goes on", err=True)
         sys.exit(INTERRUPTED)
-    RETRAIN_FORMATS[form](known)
+    if found:
+        RETRAIN_FORMATS[form](found)
+    if len(found) < seeds:
+        sys.exit(FAILED_TRIALS)
+
+
+def _trained(
+    opened: Store,
+    store: str | Path,
+    architecture: Architecture,
+    data: SearchData,
+    recipe: Recipe,
+    epochs: int,
+    seeds: Sequence[int],
+    device: str,
+    compiled: bool,
+) -> Iterator[Retraining]:
+    """Trainings that are recorded one by one; one that fails is told of and left out."""
+    from ressearch.retraining import checkpoint_name, retrain
+    from ressearch.store import database_of
+
+    folder = database_of(store).checkpoints / "retrain"
+    for seed in seeds:
+        checkpoint = folder / checkpoint_name(architecture, data, recipe, epochs, seed)
+        try:
+            one = opened.record_retraining(
+                retrain(architecture, data, recipe, epochs, seed, device, checkpoint, compiled)
+            )
+        except DivergedError as error:
+            click.echo(f"seed {seed} failed: {error.message}; a lower rate may help: --set lr=...", err=True)
+        else:
+            _say(one, len(data.validation), f"{one.measurement.seconds:.0f} s")
+            yield one
+        checkpoint.unlink(missing_ok=True)
+    with suppress(OSError):  # there is none, or another retraining has something in it
+        folder.rmdir()
 
 
 def _origin(store: Store, id: str, study: str | None) -> tuple[Study, Trial]:
     """The study whose data and recipe are meant, and its trial of the network."""
-    history = [(name, trial) for name, trial in store.history(id) if study is None or name == study]
+    measured = [(name, trial) for name, trial in store.history(id) if trial.measurement is not None]
+    history = [(name, trial) for name, trial in measured if study is None or name == study]
     if not history:
         where = "no study" if study is None else f"the study {study!r} has not"
         raise StoreError(f"{where} measured {id}", hint=f"`ressearch show {id}` lists the studies that did")
@@ -91,15 +124,17 @@ def _recipe_of(study: Study, trial: Trial) -> Recipe:
 
 def _changed(recipe: Recipe, changes: Sequence[str]) -> Recipe:
     """The recipe with what `--set` says. Raises BadParameter for what is no field, or no value of it."""
+    from ressearch.trial import Recipe
+
     for change in changes:
         name, _, text = change.partition("=")
         known = [field.name for field in fields(recipe)]
         if name not in known:
             raise click.BadParameter(f"{name!r} is no field of the recipe; fields are {', '.join(known)}")
         try:
-            recipe = replace(recipe, **{name: _value(type(getattr(recipe, name)), text)})
+            recipe = replace(recipe, **{name: _value(type(getattr(Recipe(), name)), text)})
         except ValueError as error:
-            raise click.BadParameter(str(error)) from error
+            raise click.BadParameter(str(error) if str(error).startswith(name) else f"{name}: {error}") from error
     return recipe
 
 
@@ -109,7 +144,11 @@ def _value(kind: type, text: str) -> Any:
         if text not in ("true", "false"):
             raise ValueError(f"expected true or false, got {text!r}")
         return text == "true"
-    return kind(text)
+    try:
+        return kind(text)
+    except ValueError:
+        wanted = "a whole number" if kind is int else "a number"
+        raise ValueError(f"expected {wanted}, got {text!r}") from None
 
 
 def _final_data(study: Study, source: str | None) -> SearchData:
@@ -175,10 +214,11 @@ def latency(
     opened = opened_store(store)
     architecture, _ = opened.architecture(id)
 
+    from ressearch.device import chosen_device
     from ressearch.latency import time_passes
     from ressearch.view import latency_line
 
-    found = time_passes(architecture, device, batch, repeats, threads, amp=not fp32)
+    found = time_passes(architecture, chosen_device(device), batch, repeats, threads, amp=not fp32)
     opened.record_latency(found)
     if form == "json":
         click.echo(json.dumps(asdict(found), indent=2))

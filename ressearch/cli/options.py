@@ -22,6 +22,7 @@ DEFAULT_STORE = Path("runs/ressearch.db")
 
 PLAIN_WIDTH = 110
 INTERRUPTED = 130
+FAILED_TRIALS = 5
 
 
 class StoreType(click.ParamType[str | Path]):
@@ -46,7 +47,9 @@ store_option = click.option(
     help="Results store: an SQLite file, or postgresql://USER@HOST/DATABASE.",
 )
 
-device_option = click.option("--device", default="cpu", show_default=True, help="cpu, cuda, or cuda:N.")
+device_option = click.option(
+    "--device", default="auto", show_default=True, help="auto (a GPU if there is one), cpu, cuda, or cuda:N."
+)
 
 
 def format_option(*formats: str) -> Callable[[Any], Any]:

@@ -14,6 +14,7 @@ import click
 
 from ressearch.cli.options import (
     DEFAULT_STORE,
+    FAILED_TRIALS,
     checked_name,
     console,
     migrated_first,
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from ressearch.search.study import Progress
     from ressearch.space import SearchSpace
 
-FAILED_TRIALS = 5
 TIME_LIMIT = 3_600
 
 
