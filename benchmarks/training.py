@@ -158,14 +158,15 @@ def trained_alone(number: int, options: argparse.Namespace, start: Barrier, time
 def share(count: int, options: argparse.Namespace) -> float:
     """Images per second of several trainings together."""
     context = multiprocessing.get_context("spawn")
-    start, times = context.Barrier(count), context.Queue()
+    start = context.Barrier(count)
+    times: Queue[tuple[float, float]] = context.Queue()
     workers = [context.Process(target=trained_alone, args=(n, options, start, times)) for n in range(count)]
     for worker in workers:
         worker.start()
     spans = [times.get() for _ in workers]
     for worker in workers:
         worker.join()
-    images = count * options.rounds * options.batch * options.batches
+    images: int = count * options.rounds * options.batch * options.batches
     return images / (max(end for _, end in spans) - min(began for began, _ in spans))
 
 
