@@ -8,6 +8,7 @@
     ├── NothingFitsError    no network satisfies what was asked for
     ├── DataError           a data set is unknown, missing or damaged
     ├── StoreError          the results store cannot be used, or does not hold what was asked for
+    ├── FilterError         a question to the store cannot be read
     ├── StudyError          a study cannot start or go on
     │   └── EvaluatorError  the training that a user brings cannot be found or called
     ├── DeviceError         there is no such device
@@ -142,6 +143,25 @@ class StoreError(RessearchError):
 
     code = "E500"
     exit_status = 4
+
+
+class FilterError(RessearchError):
+    """The text of a filter, a column or a key to sort by says nothing; `text[start:end]` is where."""
+
+    code = "E510"
+    exit_status = 2
+
+    def __init__(self, message: str, text: str = "", start: int = 0, end: int = 0, *, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.text, self.start, self.end = text, start, end
+
+    def __str__(self) -> str:
+        head, *rest = super().__str__().split("\n  = help: ", 1)
+        plain = "".join(character if character.isprintable() else " " for character in self.text)
+        shown, column = _window(Place("", 1, self.start + 1, plain))
+        marks = "^" * max(1, min(self.end - self.start, len(shown) - column + 1))
+        place = ["  |", f"  | {shown}", f"  | {' ' * (column - 1)}{marks}"] if self.text else []
+        return "\n".join([head, *place, *(f"  = help: {hint}" for hint in rest)])
 
 
 class StudyError(RessearchError):

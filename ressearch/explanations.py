@@ -277,6 +277,15 @@ _EXPLANATIONS = {
         "ressearch best demo --store results.db",
         "ressearch best demo --store runs/ressearch.db",
     ),
+    "E510": Explanation(
+        "a question to the store cannot be read",
+        "A filter is made of comparisons, NAME OPERATOR VALUE, joined by and, or, not and parentheses. Operators are "
+        "=, !=, <, <=, >, >=; texts and kinds of blocks have = and != alone. Numbers may end in k, M or G, an accuracy "
+        "in %; a text with spaces is quoted, and `none` is what is not known. `ressearch query --names` lists the "
+        "names, which serve --columns and --sort too.",
+        "ressearch query 'parms < 5M and accuracy >= 97'",
+        "ressearch query 'params < 5M and accuracy >= 97%'",
+    ),
     "E600": Explanation(
         "a study cannot start or go on",
         "A study goes on only with the space, data, recipe and seed that it was begun with, driven by one process at a "

@@ -188,6 +188,27 @@ def costs_table(records: Sequence[dict[str, Any]]) -> Table:
     return table
 
 
+def query_table(records: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> Table:
+    """What a query found."""
+    texts = [name for name in columns if any(isinstance(record[name], str) for record in records)]
+    table = _table(*columns, left=texts)
+    for record in records:
+        table.add_row(*(cell(name, record[name]) for name in columns))
+    return table
+
+
+def cell(name: str, value: Any) -> str:
+    """A value of a query for people; control characters of a text would disturb their terminal."""
+    match value:
+        case None:
+            return ""
+        case float():
+            return percent(value) if name == "accuracy" else f"{value:.4g}"
+        case int():
+            return str(value) if name in ("seed", "trial") else f"{value:,}"
+    return "".join(character if character.isprintable() else " " for character in value)
+
+
 def _history_table(history: Sequence[tuple[str, Trial]]) -> Table:
     table = _table("study", "trial", "state", "seed", "accuracy", "loss", "seconds", left=("study", "state"))
     table.add_column("", overflow="fold")

@@ -195,6 +195,7 @@ def test_every_verb_has_help(tmp_path: Path) -> None:
         (),
         ("search",),
         ("best",),
+        ("query",),
         ("show",),
         ("validate",),
         ("cost",),
@@ -210,7 +211,7 @@ def test_every_verb_has_help(tmp_path: Path) -> None:
 def test_questions_start_without_torch_and_ray(desk: Path) -> None:
     script = (
         "import sys; from ressearch.cli import cli\n"
-        "for words in (['best'], ['show', '8c77']): cli(words, standalone_mode=False)\n"
+        "for words in (['best'], ['show', '8c77'], ['query', '-f', 'md']): cli(words, standalone_mode=False)\n"
         "print(sorted({'torch', 'ray', 'optuna', 'pandas', 'yaml', 'alembic'} & set(sys.modules)), file=sys.stderr)"
     )
     result = subprocess.run([sys.executable, "-c", script], cwd=desk, capture_output=True, text=True, check=True)

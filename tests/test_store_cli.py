@@ -61,10 +61,10 @@ def test_questions_are_answered_as_from_a_file(url: str, ask: Ask, tmp_path: Pat
             study_id = store.create_study(STUDY)
             begin(store, study_id, 0)
             store.complete(study_id, 0, KEY, MEASURED, RECIPE)
-        verbs = (("best", "-f", "json"), ("show", NET.id[:8]))
+        verbs = (("best", "-f", "json"), ("show", NET.id[:8]), ("query", "macs > 1", "-f", "csv"))
         answers.append([ask(*verb, "--store", store_url) for verb in verbs])
     assert answers[0] == answers[1]
-    assert [status for status, _, _ in answers[0]] == [0] * 2
+    assert [status for status, _, _ in answers[0]] == [0] * 3
     assert ask("best", "-f", "json") == answers[0][0]
 
 

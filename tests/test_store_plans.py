@@ -23,6 +23,7 @@ LATENCY = Latency(NET.id, "cpu", "fp32", 64, 1, 30, median_seconds=0.02, low_sec
 QUESTIONS: dict[str, Callable[[Store, int], object]] = {
     "results": lambda store, study: store.results(study),
     "trials": lambda store, study: store.trials(study),
+    "query": lambda store, study: store.query("kind = dense or kind.basic > 1 or macs < 5", study=STUDY.name),
     "counts": lambda store, study: store.counts(study),
     "history": lambda store, study: store.history(NET.id),
     "known": lambda store, study: store.known(KEY),

@@ -6,7 +6,7 @@ import csv
 import re
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -111,10 +111,10 @@ def print_remarks(space: SearchSpace) -> None:
         click.echo(f"{remark}\n", err=True)
 
 
-def write_csv(records: list[dict[str, Any]]) -> None:
-    """Records of the same keys, with a header."""
-    if records:
-        writer = csv.DictWriter(sys.stdout, records[0].keys(), lineterminator="\n")
+def write_csv(records: list[dict[str, Any]], names: Sequence[str] = ()) -> None:
+    """Records of the same keys, with a header; where there are none, of the names alone."""
+    if records or names:
+        writer = csv.DictWriter(sys.stdout, names or records[0].keys(), lineterminator="\n")
         writer.writeheader()
         writer.writerows(records)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, fields
 from importlib import import_module
@@ -20,6 +20,8 @@ from ressearch.errors import StoreError, StudyError
 from ressearch.store import rows
 from ressearch.store.address import database_of
 from ressearch.store.database import Database, Upgrade
+from ressearch.store.filter import parse_filter
+from ressearch.store.query import DEFAULT_COLUMNS, DEFAULT_SORT, Value, record_of, select_of
 from ressearch.store.schema import (
     architectures,
     block_kinds,
@@ -216,6 +218,30 @@ class Store:
         )
         with self._database.reading() as connection:
             return [Result(*row) for row in connection.execute(query)]
+
+    def query(
+        self,
+        filter: str = "",
+        *,
+        study: str | None = None,
+        columns: Sequence[str] = DEFAULT_COLUMNS,
+        sort: str = DEFAULT_SORT,
+        limit: int | None = None,
+    ) -> list[dict[str, Value]]:
+        """The finished trials that fit a filter, of one study or of all: for each, its columns by name.
+
+        The language is that of `ressearch.store.filter`, which has the names. sort: a name, after a `-` from the
+        greatest to the least; what is not known comes last, and equal ones in the order in which they began. Raises
+        FilterError for what cannot be read, and StoreError if there is no such study.
+        """
+        if limit is not None and limit < 0:
+            raise ValueError(f"limit is at least 0, not {limit}")
+        found = parse_filter(filter)
+        study_id = None if study is None else self.study(study)[0]
+        dialect = self._database.engine.dialect.name
+        statement = select_of(found, study_id, columns, sort, limit, dialect)
+        with self._database.reading() as connection:
+            return [record_of(columns, row) for row in connection.execute(statement)]
 
     def counts(self, study_id: int) -> dict[TrialState, int]:
         """How many trials of a study are in each state."""
