@@ -236,6 +236,7 @@ def test_a_trial_whose_workers_always_die_fails_and_the_study_ends(desk: Desk) -
     assert "Traceback" not in err
 
 
+@pytest.mark.slow  # the worker's part of it has quick tests of its own
 def test_a_trial_that_diverges_fails_alone_with_its_reason(desk: Desk) -> None:
     (desk.path / "tiny.yaml").write_text(SPACE.replace("lr: 0.1", "lr: 1.0e15"), encoding="utf-8")
     status, _, err = desk.run(*SEARCH, "--trials", "2", "--workers", "1")
