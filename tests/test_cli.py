@@ -352,6 +352,7 @@ def test_a_store_is_migrated_on_request(old: Path) -> None:
     assert sorted(file.name for file in (old / "runs").iterdir()) == ["ressearch.db", "ressearch.db.v1.bak"]
 
 
+@pytest.mark.slow
 def test_a_search_says_that_it_migrated_the_store(old: Path) -> None:
     with closing(sqlite3.connect(old / "runs" / "ressearch.db")) as connection:
         ((text,),) = connection.execute("SELECT space_text FROM studies WHERE name = 'tiny'")
