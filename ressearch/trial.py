@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
 from hashlib import sha256
 from math import isfinite
@@ -122,9 +122,9 @@ class Measurement:
     precision: str | None
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            _require(self, field.name, not isinstance(value, float) or isfinite(value), "finite")
+        for name in (known.name for known in fields(self)):
+            value = getattr(self, name)
+            _require(self, name, not isinstance(value, float) or isfinite(value), "finite")
         _require(self, "accuracy", 0 <= self.accuracy <= 1, "in [0, 1]")
         for amount in ("seconds", "cpu_seconds", "images_per_second", "flops", "peak_memory"):
             _require(self, amount, (getattr(self, amount) or 0) >= 0, "at least 0")
@@ -149,7 +149,8 @@ class Study:
     evaluator: who trains in place of us, `module:function@digest of its source`, or empty; then there is no data source
     and no data checksum, since it brings its own. seed: of the proposals and of every training.
     versions: of the packages that measured, by name. commit: of the git repository that holds the working directory,
-    if one does; it ends in `-dirty` where files were changed since.
+    if one does; it ends in `-dirty` where files were changed since. search: how it was searched when it began, by the
+    names of the settings; a later run of the study may search otherwise. None: not known.
     """
 
     name: str
@@ -165,12 +166,18 @@ class Study:
     versions: Mapping[str, str]
     evaluator: str = ""
     commit: str | None = None
+    search: Mapping[str, Any] | None = None
 
 
 class TrialState(StrEnum):
-    """A trial is running until it is complete (it has a measurement) or failed (it has an error)."""
+    """A trial is running until it is complete (it has a measurement) or failed (it has an error).
+
+    One that goes from rung to rung is stopped while it is measured at a rung below the last, and runs again when it is
+    promoted.
+    """
 
     RUNNING = "running"
+    STOPPED = "stopped"
     COMPLETE = "complete"
     FAILED = "failed"
 
@@ -197,7 +204,8 @@ class Trial:
     """One candidate of a study, with one seed, at one fidelity.
 
     `failure` is the kind of what `error` tells in full. `reused` says that the measurement was known under the same
-    recipe and that nothing was trained for it.
+    recipe and that nothing was trained for it. proposer: what proposed it. worker: what trained it last, host and
+    process. attributes: what the sampler noted about it (`system_attrs` of Optuna), without which some begin anew.
     """
 
     number: int
@@ -211,21 +219,32 @@ class Trial:
     error: str | None = None
     failure: Failure | None = None
     reused: bool = False
+    proposer: str | None = None
+    worker: str | None = None
+    attributes: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         _require(self, "number", self.number >= 0, "at least 0")
         measured, failed = self.measurement is not None, self.error is not None
-        expected = {TrialState.RUNNING: (False, False), TrialState.COMPLETE: (True, False)}
         _require(
             self,
             "state",
-            (measured, failed) == expected.get(self.state, (False, True)),
-            "consistent: complete has a measurement, failed has an error, running has neither",
+            (measured, failed) == _HAS[self.state],
+            "consistent: complete and stopped have a measurement, failed has an error, running has neither",
         )
         _require(self, "failure", (self.failure is not None) == failed, "of a kind if and only if there is an error")
         _require(
             self, "baseline", (self.baseline is not None) == (self.origin is Origin.BASELINE), "named if it is one"
         )
+
+
+_HAS = {
+    TrialState.RUNNING: (False, False),
+    TrialState.STOPPED: (True, False),
+    TrialState.COMPLETE: (True, False),
+    TrialState.FAILED: (False, True),
+}
+"""State of a trial -> whether it has a measurement, and an error."""
 
 
 @dataclass(frozen=True)
@@ -265,6 +284,50 @@ class Latency:
             _require(self, count, getattr(self, count) >= 1, "at least 1")
         fine = 0 < self.low_seconds <= self.median_seconds <= self.high_seconds < float("inf")
         _require(self, "median_seconds", fine, "between the quartiles, all above 0")
+
+
+@dataclass(frozen=True)
+class Proxies:
+    """Training-free scores of a network at initialisation, see `ressearch.proxies`; None where a score is not finite.
+
+    data_checksum: of the data set whose first `batch` training images were looked at. seed: of the initial weights.
+    seconds: wall clock of all scores together.
+    """
+
+    architecture_id: str
+    data_checksum: str
+    batch: int
+    seed: int
+    naswot: float | None
+    synflow: float | None
+    grad_norm: float | None
+    zen: float | None
+    seconds: float
+
+    def __post_init__(self) -> None:
+        _require(self, "batch", self.batch >= 1, "at least 1")
+        for score in ("naswot", "synflow", "grad_norm", "zen", "seconds"):
+            value = getattr(self, score)
+            _require(self, score, value is None or isfinite(value), "finite")
+        _require(self, "seconds", self.seconds >= 0, "at least 0")
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A file that a retraining left: its weights. It lies beside the store, see `ressearch.store.artifacts`.
+
+    name: of the file in the folder of the store's artifacts. sha256: of its bytes, 64 hexadecimal digits.
+    """
+
+    name: str
+    sha256: str
+    bytes: int
+
+    def __post_init__(self) -> None:
+        _require(self, "name", self.name not in ("", ".", "..") and "/" not in self.name, "the name of a file alone")
+        fine = len(self.sha256) == 64 and set(self.sha256) <= set("0123456789abcdef")
+        _require(self, "sha256", fine, "64 hexadecimal digits")
+        _require(self, "bytes", self.bytes >= 0, "at least 0")
 
 
 def _require(record: Any, name: str, fine: bool, expected: str) -> None:

@@ -90,8 +90,9 @@ def test_every_measurement_of_version_1_is_found(path: Path, how: Callable[[Path
     before = rows(OLD, "SELECT * FROM measurements ORDER BY id")
     assert len(before) == len(PINNED)
     told_since = {"resolution": 1.0, "schedule": 1, "flops": None, "precision": "fp32"}
+    costs = {row.pop("id"): row for row in rows(path, "SELECT id, macs, params, depth FROM architectures")}
     assert rows(path, "SELECT * FROM measurements ORDER BY id") == [
-        row | told_since | {"cpu_seconds": row["seconds"]} for row in before
+        row | told_since | {"cpu_seconds": row["seconds"]} | costs[row["architecture_id"]] for row in before
     ]
 
 
@@ -99,9 +100,9 @@ def test_every_trial_of_version_1_is_found(path: Path) -> None:
     Store.open(path).close()
     before = rows(OLD, "SELECT * FROM trials ORDER BY id")
     assert {row["state"] for row in before} == {"running", "complete", "failed"}
-    diverged = {None: None}
+    diverged, not_told = {None: None}, dict.fromkeys(("proposer", "worker", "attributes"))
     assert rows(path, "SELECT * FROM trials ORDER BY id") == [
-        row | {"failure": diverged.get(row["error"], "diverged")} for row in before
+        row | not_told | {"failure": diverged.get(row["error"], "diverged")} for row in before
     ]
 
 
@@ -118,10 +119,10 @@ def test_studies_keep_all_they_said(path: Path) -> None:
             assert study.versions == json.loads(row["versions"])
             assert (study.seed, study.evaluator, study.commit) == (row["seed"], "", None)
         states = {study: store.counts(store.study(study)[0]) for study in ("tiny", "hot", "tuned", "again")}
-    running, complete, failed = TrialState
-    assert states["tiny"] == {running: 0, complete: 4, failed: 0}
-    assert states["hot"] == {running: 0, complete: 0, failed: 1}
-    assert states["again"] == {running: 1, complete: 2, failed: 0}
+    running, stopped, complete, failed = TrialState
+    assert states["tiny"] == {running: 0, stopped: 0, complete: 4, failed: 0}
+    assert states["hot"] == {running: 0, stopped: 0, complete: 0, failed: 1}
+    assert states["again"] == {running: 1, stopped: 0, complete: 2, failed: 0}
 
 
 SETTINGS = ("batch_size", "lr", "momentum", "weight_decay", "label_smoothing", "warmup")
@@ -225,17 +226,19 @@ def tables(path: Path) -> dict[str, str | None]:
 
 
 def test_all_steps_make_what_a_new_store_has(path: Path, tmp_path: Path) -> None:
+    second = Path(shutil.copy(OLD.with_name("v2.db"), tmp_path))
     Store.open(path).close()
+    Store.open(second).close()
     new, stepped = tmp_path / "new.db", tmp_path / "stepped.db"
     Store.create(new).close()
     file = SqliteFile(stepped)
     with file.writing() as connection:
         run_all(connection, 0)
     file.close()
-    assert tables(path) == tables(new) == tables(stepped)
-    for file in (path, new, stepped):
+    assert tables(path) == tables(second) == tables(new) == tables(stepped)
+    for file in (path, second, new, stepped):
         assert read(file, "SELECT * FROM alembic_version") == [{"version_num": f"{SCHEMA_VERSION:04}"}]
-    for file in (path, new):
+    for file in (path, second, new):
         assert read(file, "PRAGMA user_version") == [{"user_version": SCHEMA_VERSION}]
         assert read(file, "PRAGMA integrity_check") == [{"integrity_check": "ok"}]
         assert read(file, "PRAGMA foreign_key_check") == []
@@ -284,8 +287,9 @@ def test_what_cannot_be_migrated_stays_as_it_was(path: Path) -> None:
     before, held = path.read_bytes(), dump(path)
     for how in (Store.open, Store.create):
         assert complaint(how, path) == (
-            f"error[E500]: {path} cannot be migrated from schema 1 to 2: architecture c87c6135cc76224f: not JSON: "
-            "Expecting property name enclosed in double quotes: line 1 column 2 (char 1)\n"
+            f"error[E500]: {path} cannot be migrated from schema 1 to {SCHEMA_VERSION}: "
+            "architecture c87c6135cc76224f: not JSON: Expecting property name enclosed in double quotes: "
+            "line 1 column 2 (char 1)\n"
             "  = help: it is unchanged; the older ressearch still opens it"
         )
         assert path.read_bytes() == before
@@ -297,7 +301,7 @@ def test_a_row_that_refers_to_nothing_is_not_dropped_silently(path: Path) -> Non
     change(path, "DELETE FROM measurements WHERE id = 1")
     before = path.read_bytes()
     assert complaint(Store.open, path) == (
-        f"error[E500]: {path} cannot be migrated from schema 1 to 2: FOREIGN KEY constraint failed\n"
+        f"error[E500]: {path} cannot be migrated from schema 1 to {SCHEMA_VERSION}: FOREIGN KEY constraint failed\n"
         "  = help: it is unchanged; the older ressearch still opens it"
     )
     assert path.read_bytes() == before

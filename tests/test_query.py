@@ -88,6 +88,7 @@ class Desk:
             name: row[name] for name in ("accuracy", "loss", "seconds", "device", "precision", "seed", "epochs")
         }
         measured |= {"id": key, "architecture_id": row["id"], "recipe_digest": STUDY.recipe_digest, "created": 0.0}
+        measured |= {name: row[name] for name in ("macs", "params", "depth")}
         measured |= {"data_fraction": 1.0, "resolution": 1.0, "schedule": 3, "cpu_seconds": 0.0, "peak_memory": 0}
         connection.execute(insert(measurements).values(**measured))
         trial = {"id": key, "study_id": self.studies[row["study"]], "number": row["trial"], "seed": row["seed"]}

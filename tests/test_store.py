@@ -282,8 +282,8 @@ def test_results_counts_history_and_known(store: Store, study_id: int) -> None:
         Result(nets[1].id, 0.75, 10, 20, 1, None, 1, 2.0),
         Result(nets[0].id, 0.5, 30, 60, 1, None, 3, 2.0),
     ]
-    assert store.counts(study_id) == {TrialState.RUNNING: 1, TrialState.COMPLETE: 3, TrialState.FAILED: 1}
-    assert store.counts(other_id) == {TrialState.RUNNING: 1, TrialState.COMPLETE: 0, TrialState.FAILED: 0}
+    assert store.counts(study_id) == {**dict.fromkeys(TrialState, 1), TrialState.STOPPED: 0, TrialState.COMPLETE: 3}
+    assert store.counts(other_id) == {**dict.fromkeys(TrialState, 0), TrialState.RUNNING: 1}
     assert [trial.number for trial in store.trials(study_id)] == [0, 1, 2, 3, 5]
     complete = replace(running(1), state=TrialState.COMPLETE, measurement=BETTER)
     assert store.history(nets[1].id) == [("demo", complete), ("other", running(0))]

@@ -110,7 +110,7 @@ OF_ANOTHER_TYPE = "no value of the column's type"
         (FAILED | {"failure": "'bored'"}, "CHECK constraint failed: failure_is_known"),
         (FAILED | {"finished": "NULL"}, "CHECK constraint failed: finished_is_timed"),
         ({"finished": 1.0}, "CHECK constraint failed: finished_is_timed"),
-        ({"reused": "TRUE"}, "CHECK constraint failed: reused_is_complete"),
+        ({"reused": "TRUE"}, "CHECK constraint failed: reused_is_measured"),
         (COMPLETE | {"reused": 2}, "CHECK constraint failed: reused_is_boolean"),
         ({"number": -1}, "CHECK constraint failed: number_is_sensible"),
         ({"number": "'x'"}, "CHECK constraint failed: number_is_sensible"),

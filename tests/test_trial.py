@@ -197,7 +197,12 @@ def test_no_number_that_is_not_finite_gets_into_a_measurement(accuracy: float, l
         refusal(replace, MEASURED, accuracy=accuracy, loss=loss)
 
 
-POSSIBLE = {(TrialState.RUNNING, False, False), (TrialState.COMPLETE, True, False), (TrialState.FAILED, False, True)}
+POSSIBLE = {
+    (TrialState.RUNNING, False, False),
+    (TrialState.STOPPED, True, False),
+    (TrialState.COMPLETE, True, False),
+    (TrialState.FAILED, False, True),
+}
 
 
 @pytest.mark.parametrize(("state", "measured", "failed"), list(product(TrialState, (False, True), (False, True))))
@@ -208,8 +213,8 @@ def test_the_state_of_a_trial_agrees_with_what_it_holds(state: TrialState, measu
         assert replace(RUNNING, state=state, **held).state is state
     else:
         assert refusal(replace, RUNNING, state=state, **held) == (
-            "state must be consistent: complete has a measurement, failed has an error, running has neither, "
-            f"got {state.value}"
+            "state must be consistent: complete and stopped have a measurement, failed has an error, "
+            f"running has neither, got {state.value}"
         )
 
 

@@ -83,9 +83,10 @@ def opened_store(path: str | Path) -> Store:
     store = Store.open(path)
     click.get_current_context().call_on_close(store.close)
     if store.upgraded is not None:
+        kept = store.upgraded.backup
         click.echo(
-            f"{store.name} was of version {store.upgraded.version} and is now of version {SCHEMA_VERSION}; "
-            f"as it was it is kept in {store.upgraded.backup}",
+            f"{store.name} was of version {store.upgraded.version} and is now of version {SCHEMA_VERSION}"
+            + (f"; as it was it is kept in {kept}" if kept else ""),
             err=True,
         )
     return store

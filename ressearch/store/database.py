@@ -18,10 +18,10 @@ from ressearch.store.schema import SCHEMA_VERSION
 
 @dataclass(frozen=True)
 class Upgrade:
-    """What opening a file did: it was of `version`; as it was then it is kept in `backup`."""
+    """What opening a store did: it was of `version`; as it was then it is kept in `backup`, where it is a file."""
 
     version: int
-    backup: Path
+    backup: Path | None
 
 
 class Database(ABC):
@@ -118,3 +118,11 @@ def driven_by_another(study: str) -> StudyError:
     """That a second driver is not let in."""
     hint = "wait for it, or give this one another --name"
     return StudyError(f"another process is driving the study {study!r}", hint=hint)
+
+
+def under_way(store: str, study: str) -> StoreError:
+    """That a search of an older version is not to be disturbed."""
+    return StoreError(
+        f"{store} is of an older version, and a search of that version is at work on it: the study {study!r}",
+        hint="it is migrated when that search has ended",
+    )

@@ -15,13 +15,13 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, insert, text
+from sqlalchemy import URL, Connection, Engine, create_engine, event, insert, select, text
 from sqlalchemy.exc import DatabaseError, OperationalError
 
 from ressearch.errors import StoreError, StudyError
-from ressearch.store.database import Database, Upgrade, driven_by_another
+from ressearch.store.database import Database, Upgrade, driven_by_another, under_way
 from ressearch.store.postgresql_errors import explained
-from ressearch.store.schema import REVISION, SCHEMA_VERSION, metadata, versions
+from ressearch.store.schema import REVISION, SCHEMA_VERSION, metadata, studies, versions
 
 SCHEMA = "ressearch"
 MARK = "results store of ressearch"
@@ -107,22 +107,47 @@ class PostgresDatabase(Database):
 
     def open(self) -> Upgrade | None:
         """As of every database."""
-        with self.closed_on_error(), self.reading() as connection:
-            if self._version(connection) is None:
+        with self.closed_on_error():
+            with self.reading() as connection:
+                version = self._version(connection)
+            if version is None:
                 raise self.missing()
-        return None
+            return None if version == SCHEMA_VERSION else self._prepared()
 
     def create(self) -> Upgrade | None:
         """As of every database; the schema is made too. The database has to be there."""
         with self.closed_on_error():
             with self.reading() as connection:
-                if self._version(connection) is not None:
-                    return None
-            with self.writing() as connection:
-                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _key("", "")})
-                if self._version(connection) is None:  # nobody was faster
-                    _make_tables(connection)
+                version = self._version(connection)
+            return None if version == SCHEMA_VERSION else self._prepared()
+
+    def _prepared(self) -> Upgrade | None:
+        """Make the tables, or bring them to the present version, unless another process has just done so."""
+        with self.writing() as connection:
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _key("", "")})
+            version = self._version(connection)
+            if version is None:
+                _make_tables(connection)
+            elif version < SCHEMA_VERSION:
+                self._migrate(connection, version)
+                return Upgrade(version, None)
         return None
+
+    def _migrate(self, connection: Connection, version: int) -> None:
+        """In the connection's transaction: whatever goes wrong, the store stays as it was."""
+        from ressearch.store.migrations import run_all
+
+        for name in list(connection.scalars(select(studies.c.name))):
+            if not connection.scalar(text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": _key("study", name)}):
+                raise under_way(self.name, name)
+        try:
+            run_all(connection, version)
+        except DatabaseError as error:
+            raise StoreError(
+                f"{self.name} cannot be migrated from schema {version} to {SCHEMA_VERSION}: "
+                f"{str(error.orig).splitlines()[0]}",
+                hint="it is unchanged; whoever made its tables may migrate it: `ressearch store migrate`",
+            ) from error
 
     def _version(self, connection: Connection) -> int | None:
         """The version of the tables in our schema, which are a store and not newer than this program; None if none."""
@@ -135,13 +160,7 @@ class PostgresDatabase(Database):
                 f"the schema {SCHEMA!r} of {self.name} holds tables, but not those of a results store",
                 hint="give a --store in another database, or rename that schema",
             )
-        version = self.require_not_newer(int(connection.execute(versions.select()).scalar_one()))
-        if version < SCHEMA_VERSION:
-            raise StoreError(
-                f"{self.name} is of version {version}, which there never was on PostgreSQL: that begins with version 2",
-                hint="give another --store",
-            )
-        return version
+        return self.require_not_newer(int(connection.execute(versions.select()).scalar_one()))
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:

@@ -12,12 +12,14 @@ from sqlalchemy import Row
 from ressearch.analysis import Analysis
 from ressearch.cost import Cost
 from ressearch.trial import (
+    Artifact,
     Failure,
     Fidelity,
     Latency,
     Measurement,
     MeasurementKey,
     Origin,
+    Proxies,
     Recipe,
     Retraining,
     Study,
@@ -32,7 +34,8 @@ _PLAIN = ("name", "space_name", "space_text", "space_digest", "data_source", "re
 def row_of_study(study: Study) -> dict[str, Any]:
     """A row of `studies`."""
     plain = {name: getattr(study, name) for name in _PLAIN}
-    return plain | asdict(study.fidelity) | {"versions": json.dumps(dict(study.versions))}
+    search = None if study.search is None else json.dumps(dict(study.search))
+    return plain | asdict(study.fidelity) | {"versions": json.dumps(dict(study.versions)), "search": search}
 
 
 def study_of(row: Row[Any]) -> Study:
@@ -41,9 +44,10 @@ def study_of(row: Row[Any]) -> Study:
         **{name: getattr(row, name) for name in _PLAIN},
         data_checksum=row.data_checksum,
         recipe=recipe_of(row),
-        fidelity=_record(Fidelity, row),
+        fidelity=fidelity_of(row),
         versions=json.loads(row.versions),
         evaluator=row.evaluator,
+        search=None if row.search is None else json.loads(row.search),
     )
 
 
@@ -65,6 +69,9 @@ def row_of_trial(study_id: int, trial: Trial) -> dict[str, Any]:
         "baseline": trial.baseline,
         "state": trial.state.value,
         "reused": False,
+        "proposer": trial.proposer,
+        "worker": trial.worker,
+        "attributes": json.dumps(dict(trial.attributes)) if trial.attributes else None,
     }
 
 
@@ -82,11 +89,14 @@ def trial_of(row: Row[Any]) -> Trial:
         error=row.error,
         failure=None if row.failure is None else Failure(row.failure),
         reused=row.reused,
+        proposer=row.proposer,
+        worker=row.worker,
+        attributes={} if row.attributes is None else json.loads(row.attributes),
     )
 
 
 def row_of_measurement(key: MeasurementKey, measurement: Measurement) -> dict[str, Any]:
-    """A row of `measurements` or `retrainings`."""
+    """A row of `retrainings`, or, but for the architecture's cost, of `measurements`."""
     row = {"architecture_id": key.architecture_id, "recipe_digest": key.recipe_digest, "seed": key.seed}
     return row | asdict(key.fidelity) | asdict(measurement)
 
@@ -98,13 +108,19 @@ def measurement_of(row: Row[Any]) -> Measurement:
     return Measurement(**values)
 
 
+def fidelity_of(row: Row[Any]) -> Fidelity:
+    """From a row with the columns of a fidelity."""
+    fidelity: Fidelity = _record(Fidelity, row)
+    return fidelity
+
+
 def retraining_of(row: Row[Any]) -> Retraining:
     """From a row of `retrainings` joined with its recipe."""
     return Retraining(
         architecture_id=row.architecture_id,
         recipe=recipe_of(row),
         data_checksum=row.data_checksum,
-        fidelity=_record(Fidelity, row),
+        fidelity=fidelity_of(row),
         seed=row.seed,
         measurement=measurement_of(row),
     )
@@ -114,6 +130,18 @@ def latency_of(row: Row[Any]) -> Latency:
     """From a row of `latencies`."""
     latency: Latency = _record(Latency, row)
     return latency
+
+
+def proxies_of(row: Row[Any]) -> Proxies:
+    """From a row of `proxies`."""
+    proxies: Proxies = _record(Proxies, row)
+    return proxies
+
+
+def artifact_of(row: Row[Any]) -> Artifact:
+    """From a row of `artifacts`."""
+    artifact: Artifact = _record(Artifact, row)
+    return artifact
 
 
 def cost_of_row(row: Row[Any]) -> Cost:

@@ -17,6 +17,7 @@ from sqlalchemy import (
     Column,
     Float,
     ForeignKey,
+    ForeignKeyConstraint,
     Index,
     Integer,
     MetaData,
@@ -27,9 +28,9 @@ from sqlalchemy import (
 )
 
 from ressearch.cost import Cost
-from ressearch.trial import Failure, Fidelity, Latency, Measurement, Origin, Recipe
+from ressearch.trial import Artifact, Failure, Fidelity, Latency, Measurement, Origin, Proxies, Recipe
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 REVISION = f"{SCHEMA_VERSION:04}"
 """The name of the last migration."""
 
@@ -73,6 +74,8 @@ _SENSIBLE = {
     "low_seconds": _ABOVE_0,
     "median_seconds": ">= low_seconds",
     "high_seconds": f">= median_seconds AND {{}} <= {_LARGEST}",
+    "bytes": _COUNT,
+    **dict.fromkeys(("naswot", "synflow", "grad_norm", "zen"), _ANY_FLOAT),
     **dict.fromkeys(("macs", "params", "activations", "peak", "depth"), _COUNT),
 }
 """What a number of a record must be, by the name of its column; `{}` is the column again."""
@@ -117,6 +120,7 @@ def _key() -> list[Any]:
 
 
 def _measured(name: str, *more: Any) -> Table:
+    """A table of measurements, at most one a key. more: further columns and constraints."""
     key = _key()
     return Table(
         name,
@@ -126,8 +130,12 @@ def _measured(name: str, *more: Any) -> Table:
         *_columns(Measurement),
         Column("created", Float, nullable=False),
         UniqueConstraint(*(column.name for column in key), name=f"{name}_by_key"),
+        *more,
     )
 
+
+_COPIED = ("macs", "params", "depth")
+"""Of an architecture's costs, those that stand beside each of its measurements too."""
 
 metadata = MetaData()
 
@@ -171,6 +179,7 @@ studies = Table(
     _counted("seed"),
     Column("versions", String, nullable=False, doc="JSON object: package -> version"),
     Column("commit", String),
+    Column("search", String, doc="JSON object: setting -> value"),
     Column("created", Float, nullable=False, doc="seconds since 1970, UTC"),
 )
 
@@ -197,6 +206,7 @@ architectures = Table(
     ),
     Column("log10_paths", Float, _sensible("log10_paths", _FROM_0), nullable=False),
     _counted("receptive_field"),
+    Index("architectures_by_cost", "id", *_COPIED, unique=True),
 )
 """Costs, and the facts of `ressearch.analysis`, for those who ask in SQL."""
 
@@ -208,7 +218,17 @@ block_kinds = Table(
     Column("count", BigInteger, _sensible("count", _FROM_1), nullable=False),
 )
 
-measurements = _measured("measurements")
+measurements = _measured(
+    "measurements",
+    *map(_counted, _COPIED),
+    ForeignKeyConstraint(
+        ("architecture_id", *_COPIED),
+        ("architectures.id", *(f"architectures.{name}" for name in _COPIED)),
+        name="cost_is_the_architectures",
+    ),
+    Index("measurements_by_cost", "recipe_digest", *(f.name for f in fields(Fidelity)), "macs", "accuracy"),
+)
+"""With a copy of what its architecture costs, so that fronts are found without reading wide rows of architectures."""
 
 trials = Table(
     "trials",
@@ -226,21 +246,35 @@ trials = Table(
     Column("error", String),
     Column("failure", String, _listed("failure", Failure)),
     Column("reused", Boolean(create_constraint=True, name="reused_is_boolean"), nullable=False),
+    Column("proposer", String),
+    Column("worker", String),
+    Column("attributes", String, doc="JSON object"),
     Column("started", Float, nullable=False),
     Column("finished", Float),
     UniqueConstraint("study_id", "number", name="trials_by_number"),
     CheckConstraint("(origin = 'baseline') = (baseline IS NOT NULL)", name="baseline_is_named"),
     CheckConstraint(
         "(state = 'running' AND measurement_id IS NULL AND error IS NULL)"
-        " OR (state = 'complete' AND measurement_id IS NOT NULL AND error IS NULL)"
+        " OR (state IN ('stopped', 'complete') AND measurement_id IS NOT NULL AND error IS NULL)"
         " OR (state = 'failed' AND measurement_id IS NULL AND error IS NOT NULL)",
         name="state_is_consistent",
     ),
     CheckConstraint("(state = 'failed') = (failure IS NOT NULL)", name="failure_is_named"),
     CheckConstraint("(state = 'running') = (finished IS NULL)", name="finished_is_timed"),
-    CheckConstraint("state = 'complete' OR NOT reused", name="reused_is_complete"),
+    CheckConstraint("state IN ('stopped', 'complete') OR NOT reused", name="reused_is_measured"),
     Index("trials_by_architecture", "architecture_id"),
+    Index("trials_by_measurement", "measurement_id"),
+    Index("trials_by_state", "study_id", "state"),
 )
+
+rungs = Table(
+    "rungs",
+    metadata,
+    Column("trial_id", ForeignKey("trials.id"), primary_key=True),
+    Column("measurement_id", ForeignKey("measurements.id"), primary_key=True),
+    Index("rungs_by_measurement", "measurement_id"),
+)
+"""What trials measured at rungs from which they were promoted; the last measurement of a trial stands in its row."""
 
 retrainings = _measured("retrainings")
 """Their measurements are on the test images."""
@@ -253,4 +287,24 @@ latencies = Table(
     *_columns(Latency),
     Column("created", Float, nullable=False),
     Index("latencies_by_architecture", "architecture_id"),
+)
+
+proxies = Table(
+    "proxies",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("architecture_id", ForeignKey("architectures.id"), nullable=False),
+    *_columns(Proxies),
+    Column("created", Float, nullable=False),
+    UniqueConstraint("architecture_id", "data_checksum", "batch", "seed", name="proxies_by_key"),
+)
+
+artifacts = Table(
+    "artifacts",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("retraining_id", ForeignKey("retrainings.id"), nullable=False, unique=True),
+    *_columns(Artifact),
+    Column("created", Float, nullable=False),
+    UniqueConstraint("name", name="artifacts_by_name"),
 )

@@ -29,10 +29,24 @@ from ressearch.store.schema import (
     measurements,
     recipes,
     retrainings,
+    rungs,
     studies,
     trials,
 )
-from ressearch.trial import Failure, Latency, Measurement, MeasurementKey, Recipe, Retraining, Study, Trial, TrialState
+from ressearch.store.schema import proxies as proxies_table
+from ressearch.trial import (
+    Failure,
+    Fidelity,
+    Latency,
+    Measurement,
+    MeasurementKey,
+    Proxies,
+    Recipe,
+    Retraining,
+    Study,
+    Trial,
+    TrialState,
+)
 
 
 @dataclass(frozen=True)
@@ -129,27 +143,64 @@ class Store:
             connection.execute(insert(trials).values(**rows.row_of_trial(study_id, trial), started=time.time()))
 
     def complete(
-        self, study_id: int, number: int, key: MeasurementKey, measurement: Measurement, recipe: Recipe
+        self,
+        study_id: int,
+        number: int,
+        key: MeasurementKey,
+        measurement: Measurement,
+        recipe: Recipe,
+        *,
+        worker: str | None = None,
+        state: TrialState = TrialState.COMPLETE,
     ) -> Measurement:
         """Record what a trial measured under a recipe, whose digest is in the key; what counts is returned.
 
-        Where the key was measured before, the earlier measurement counts and the trial is marked as reused.
+        Where the key was measured before, the earlier measurement counts and the trial is marked as reused. state:
+        stopped for one that was measured at a rung and waits for its promotion, see `promote`.
         """
         row = rows.row_of_measurement(key, measurement) | {"created": time.time()}
         with self._database.writing() as connection:
             study = _study_settings(connection, study_id)
             _keep_recipe(connection, key.recipe_digest, recipe, study.data_checksum, study.evaluator)
-            new = _insert_if_new(connection, measurements, row)
+            cost = connection.execute(_COST.where(architectures.c.id == key.architecture_id)).one()
+            new = _insert_if_new(connection, measurements, row | cost._asdict())
             first = connection.execute(_of_key(measurements, key)).one()
-            changes = {"state": "complete", "measurement_id": first.id, "reused": not new}
+            changes = {"state": state.value, "measurement_id": first.id, "reused": not new, "worker": worker}
             _finish(connection, study_id, number, changes)
         return measurement if new else rows.measurement_of(first)
 
-    def fail(self, study_id: int, number: int, error: str, failure: Failure) -> None:
+    def promote(self, study_id: int, number: int) -> None:
+        """Let a stopped trial run again, up to the next rung; what it measured so far is kept among its rungs."""
+        this = and_(trials.c.study_id == study_id, trials.c.number == number, trials.c.state == "stopped")
+        with self._database.writing() as connection:
+            stopped = connection.execute(select(trials.c.id, trials.c.measurement_id).where(this)).one_or_none()
+            if stopped is None:
+                raise StoreError(f"trial {number} is not stopped: it cannot be promoted")
+            connection.execute(insert(rungs).values(trial_id=stopped.id, measurement_id=stopped.measurement_id))
+            changes = {"state": "running", "measurement_id": None, "reused": False, "finished": None}
+            connection.execute(update(trials).where(trials.c.id == stopped.id).values(**changes))
+
+    def rungs(self, study_id: int) -> dict[int, list[tuple[Fidelity, Measurement]]]:
+        """What trials of a study measured at the rungs that they have left, by number of the trial, cheapest first."""
+        query = (
+            select(trials.c.number, measurements)
+            .join_from(trials, rungs, rungs.c.trial_id == trials.c.id)
+            .join(measurements, measurements.c.id == rungs.c.measurement_id)
+            .where(trials.c.study_id == study_id)
+            .order_by(trials.c.number, measurements.c.epochs, measurements.c.id)
+        )
+        found: dict[int, list[tuple[Fidelity, Measurement]]] = {}
+        with self._database.reading() as connection:
+            for row in connection.execute(query):
+                found.setdefault(row.number, []).append((rows.fidelity_of(row), rows.measurement_of(row)))
+        return found
+
+    def fail(self, study_id: int, number: int, error: str, failure: Failure, worker: str | None = None) -> None:
         """Record that a trial failed, with its traceback or message, and of which kind that is."""
         error = error.replace("\0", "\N{SYMBOL FOR NULL}")  # which no text in PostgreSQL can hold
         with self._database.writing() as connection:
-            _finish(connection, study_id, number, {"state": "failed", "error": error, "failure": failure.value})
+            changes = {"state": "failed", "error": error, "failure": failure.value, "worker": worker}
+            _finish(connection, study_id, number, changes)
 
     def known(self, key: MeasurementKey) -> Measurement | None:
         """What was measured under a key, in whatever study."""
@@ -196,24 +247,40 @@ class Store:
         with self._database.reading() as connection:
             return [rows.latency_of(row) for row in connection.execute(query)]
 
+    # Training-free scores
+
+    def record_proxies(self, proxies: Proxies) -> Proxies:
+        """Record the training-free scores of a stored architecture; what counts is returned: the first of their key."""
+        with self._database.writing() as connection:
+            _require_architecture(connection, proxies.architecture_id)
+            _insert_if_new(connection, proxies_table, asdict(proxies) | {"created": time.time()})
+            key = ("architecture_id", "data_checksum", "batch", "seed")
+            same = and_(*(proxies_table.c[name] == getattr(proxies, name) for name in key))
+            return rows.proxies_of(connection.execute(select(proxies_table).where(same)).one())
+
+    def proxies(self, architecture_id: str) -> list[Proxies]:
+        """All training-free scores of an architecture, the earliest first."""
+        query = select(proxies_table).where(proxies_table.c.architecture_id == architecture_id)
+        with self._database.reading() as connection:
+            return [rows.proxies_of(row) for row in connection.execute(query.order_by(proxies_table.c.id))]
+
     # Questions
 
     def results(self, study_id: int) -> list[Result]:
         """The finished trials of a study beside their costs, in the order of their numbers."""
         query = (
             select(
-                architectures.c.id,
+                trials.c.architecture_id,
                 measurements.c.accuracy,
-                architectures.c.macs,
-                architectures.c.params,
-                architectures.c.depth,
+                measurements.c.macs,
+                measurements.c.params,
+                measurements.c.depth,
                 trials.c.baseline,
                 trials.c.number,
                 measurements.c.seconds,
             )
             .join_from(trials, measurements, trials.c.measurement_id == measurements.c.id)
-            .join(architectures, trials.c.architecture_id == architectures.c.id)
-            .where(trials.c.study_id == study_id)
+            .where(trials.c.study_id == study_id, trials.c.state == "complete")
             .order_by(trials.c.number)
         )
         with self._database.reading() as connection:
@@ -281,6 +348,7 @@ class Store:
 
 # Statements
 
+_COST = select(architectures.c.macs, architectures.c.params, architectures.c.depth)
 _SETTINGS = [column for column in recipes.c if column.name != "digest"]
 _RETRAININGS = select(retrainings, *_SETTINGS).join(recipes)
 _TRIALS = select(trials, *(measurements.c[f.name] for f in fields(Measurement))).join_from(

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DatabaseError
 
 from ressearch.errors import RessearchError, StoreError
-from ressearch.store.database import Upgrade
+from ressearch.store.database import Upgrade, under_way
 from ressearch.store.schema import SCHEMA_VERSION
 from ressearch.store.sqlite import SqliteFile, mark
 
@@ -51,10 +51,7 @@ def _require_no_search(path: Path) -> None:
                 pass
         except Timeout as error:
             study = lock.name.removeprefix(f"{resolved.name}.").removesuffix(".lock")
-            raise StoreError(
-                f"{path} is of an older version, and a search of that version is at work on it: the study {study!r}",
-                hint="it is migrated when that search has ended",
-            ) from error
+            raise under_way(str(path), study) from error
 
 
 def _backup(path: Path, version: int) -> Path:

@@ -3,11 +3,10 @@
 A step knows the tables by its own words, not by `schema.py`, which is always about the present ones; a test compares
 what all steps make with what `schema.py` makes. Only what follows from a graph is computed by today's `analysis`.
 
-Every version leaves a small real file of its own in `tests/stores/vN.db`, opened by every later one: who adds a step
-adds the file that the version before it made.
+Every version leaves small real stores of its own in `tests/stores`, opened by every later one: who adds a step adds
+the file `vN.db` that the version before it made, and what `pg_dump --inserts` says of one on PostgreSQL, `vN.sql`.
 
-On PostgreSQL stores begin with version 2, whose tables `schema.py` makes there: the steps up to 0002 are for SQLite
-alone, all later ones for both. `postgresql.py` refuses older versions until there is such a step.
+On PostgreSQL stores begin with version 2: the steps up to 0002 are for SQLite alone, all later ones for both.
 
 There is no alembic.ini: all that Alembic needs to know stands here and in `env.py`.
 """
