@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
-from ressearch.architecture import Architecture
+from ressearch.architecture import Architecture, Node
 from ressearch.ops import (
     Activation,
     Add,
@@ -70,6 +70,13 @@ class Network(nn.Module):
             for segment in self._segments:
                 self._checkpointed(values, segment)
         return values[len(self._steps)]
+
+    def traced(self, images: Tensor) -> Iterator[tuple[Node, Tensor]]:
+        """Each node after the image with its value for a batch of images, one by one and in order; not in segments."""
+        values: dict[int, Tensor] = {0: images}
+        for position, node in enumerate(self.architecture.nodes[1:], start=1):
+            self._run(values, position, position)
+            yield node, values[position]
 
     def _run(self, values: dict[int, Tensor], first: int, last: int) -> None:
         """Make the values of the nodes from `first` to `last`, and drop those that nobody reads any more."""

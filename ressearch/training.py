@@ -66,7 +66,8 @@ def measure(
     return training.measurement(data.validation)
 
 
-def _require_fit(architecture: Architecture, data: SearchData) -> None:
+def require_fit(architecture: Architecture, data: SearchData) -> None:
+    """Raise TrainingError if the network takes other images than the data has, or tells too few classes apart."""
     if architecture.input_shape != data.image_shape:
         wanted, given = ("x".join(map(str, shape)) for shape in (architecture.input_shape, data.image_shape))
         raise TrainingError(f"the network takes images of {wanted}, {data.name} has {given}")
@@ -92,7 +93,7 @@ class Training:
         device: str,
         compiled: bool = False,
     ) -> None:
-        _require_fit(architecture, data)
+        require_fit(architecture, data)
         make_current(device)
         torch.backends.cudnn.benchmark = True  # of GPUs alone: shapes do not change, so the fastest kernels are sought
         self.recipe, self.fidelity, self.device = recipe, fidelity, device

@@ -288,10 +288,10 @@ class Latency:
 
 @dataclass(frozen=True)
 class Proxies:
-    """Training-free scores of a network at initialisation, see `ressearch.proxies`; None where a score is not finite.
+    """Training-free scores of a network at initialisation, see `ressearch.proxies`; None where a score is not defined.
 
-    data_checksum: of the data set whose first `batch` training images were looked at. seed: of the initial weights.
-    seconds: wall clock of all scores together.
+    data_checksum, batch: the data set, and how many of its training images were looked at. seed: of the weights and of
+    which images. seconds: wall clock of all scores together.
     """
 
     architecture_id: str

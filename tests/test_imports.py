@@ -15,7 +15,8 @@ PACKAGE = Path(ressearch.__file__).parent
 
 ROOMS = [
     "errors", "ops", "identity", "architecture", "cost", "analysis", "trial", "space", "device", "network", "data",
-    "augmentation", "capture", "training", "retraining", "latency", "evaluator", "store", "ranking", "search", "view",
+    "augmentation", "capture", "training", "retraining", "latency", "proxies", "evaluator", "store", "ranking",
+    "correlation", "search", "view",
     "explanations", "cli", "__main__",
 ]  # fmt: skip
 """In the order in which data flows; the order of imports."""
@@ -23,7 +24,18 @@ ROOMS = [
 HEAVY = {
     "ray": {"search"},
     "optuna": {"search"},
-    "torch": {"device", "network", "data", "augmentation", "capture", "training", "latency", "evaluator", "search"},
+    "torch": {
+        "device",
+        "network",
+        "data",
+        "augmentation",
+        "capture",
+        "training",
+        "latency",
+        "proxies",
+        "evaluator",
+        "search",
+    },
     "sqlalchemy": {"store"},
     "alembic": {"store"},
     "psycopg": {"store"},
