@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from statistics import mean
 from typing import TYPE_CHECKING, Any
 
 from rich import box
@@ -17,9 +18,10 @@ from ressearch.architecture import Architecture
 from ressearch.cost import Cost
 from ressearch.ranking import accuracy_per_mflop, by_efficiency, pareto_front, summary
 from ressearch.store import Result
-from ressearch.trial import Latency, Recipe, Retraining, Study, Trial, TrialState
+from ressearch.trial import Latency, Proxies, Recipe, Retraining, Study, Trial, TrialState
 
 if TYPE_CHECKING:
+    from ressearch.correlation import Agreement, Coefficient
     from ressearch.search.study import Progress
 
 
@@ -33,7 +35,10 @@ class Floor:
 
 @dataclass(frozen=True)
 class Standing:
-    """The results of a study: `front` and `ranking` are positions in `results`."""
+    """The results of a study: `front` and `ranking` are positions in `results`.
+
+    agreements: of accuracies that were measured more cheaply with those of more training, by what is compared.
+    """
 
     study: Study
     results: Sequence[Result]
@@ -41,6 +46,7 @@ class Standing:
     floor: Floor
     front: Sequence[int]
     ranking: Sequence[int]
+    agreements: Mapping[str, Agreement] = field(default_factory=dict)
 
 
 def standing(
@@ -89,6 +95,7 @@ def standing_page(standing: Standing, limit: int) -> RenderableType:
         _results_table(standing, standing.front),
         _line(f"Accuracy per FLOP, among the {len(standing.ranking)} networks with {floor}"),
         _results_table(standing, standing.ranking[:limit]),
+        *(_line(f"{name}: {agreement_line(found)}") for name, found in standing.agreements.items()),
     )
 
 
@@ -125,14 +132,91 @@ def _results_table(standing: Standing, positions: Sequence[int]) -> RenderableTy
     return table
 
 
+@dataclass(frozen=True)
+class Comparison:
+    """Scores of untrained networks beside what a study measured of them, and how far each orders them alike.
+
+    networks: plain values, one record each. agreements: by the name of the score.
+    """
+
+    study: Study
+    batch: int
+    seed: int
+    networks: list[dict[str, Any]]
+    agreements: dict[str, Agreement]
+
+
+SCORES = ("params", "macs", "naswot", "synflow", "grad_norm", "zen")
+"""What a network is scored by without training; the first two are known from its wiring."""
+
+
+def comparison(study: Study, results: Sequence[Result], scored: Sequence[Proxies]) -> Comparison:
+    """Scores, all of one batch size and seed, against accuracies: of a network that is their mean over its trials."""
+    from ressearch.correlation import agreement  # numpy is a tenth of a second that other verbs can spare
+
+    known, means = {result.id: result for result in results}, mean_accuracies(results)
+    networks = [_scored_record(known[one.architecture_id], means[one.architecture_id], one) for one in scored]
+    accuracies, seed = [network["accuracy"] for network in networks], scored[0].seed
+    agreements = {name: agreement([network[name] for network in networks], accuracies, seed) for name in SCORES}
+    return Comparison(study, scored[0].batch, seed, networks, agreements)
+
+
+def mean_accuracies(results: Sequence[Result]) -> dict[str, float]:
+    """Of each network, over its trials."""
+    accuracies: dict[str, list[float]] = {}
+    for result in results:
+        accuracies.setdefault(result.id, []).append(result.accuracy)
+    return {id: mean(found) for id, found in accuracies.items()}
+
+
+def _scored_record(result: Result, accuracy: float, proxies: Proxies) -> dict[str, Any]:
+    known = {"params": result.params, "macs": result.macs}
+    scores = {name: known[name] if name in known else getattr(proxies, name) for name in SCORES}
+    return {"id": result.id, "accuracy": accuracy, **scores, "seconds": proxies.seconds}
+
+
+def comparison_page(found: Comparison) -> RenderableType:
+    """How well each score orders the networks, for people."""
+    table = _table("score", "n", "Spearman", "", "Kendall", "", left=("score", ""))
+    for name, one in found.agreements.items():
+        table.add_row(name, str(one.n), *_coefficient_cells(one.spearman), *_coefficient_cells(one.kendall))
+    return Group(
+        _line(
+            f"study {found.study.name}: rank correlation with the accuracy of {len(found.networks)} networks, "
+            "95 % bootstrap intervals"
+        ),
+        _line(f"scores without training: of {found.batch} training images, seed {found.seed}"),
+        table,
+    )
+
+
+def _coefficient_cells(found: Coefficient) -> tuple[str, str]:
+    value = "" if found.value is None else f"{found.value:.2f}"
+    return value, "" if found.low is None else f"{found.low:.2f} to {found.high:.2f}"
+
+
+def agreement_line(found: Agreement) -> str:
+    """Spearman's rank correlation with its 95 % interval."""
+    value, interval = _coefficient_cells(found.spearman)
+    return f"Spearman {value or 'not defined'} ({f'{interval}, ' if interval else ''}n = {found.n})"
+
+
+def proxies_line(found: Proxies) -> str:
+    """The scores of one network without training."""
+    scores = ((name, getattr(found, name)) for name in SCORES if hasattr(found, name))
+    told = ", ".join(f"{name} {'not defined' if score is None else f'{score:.4g}'}" for name, score in scores)
+    return f"untrained, batch {found.batch}, seed {found.seed}: {told}"
+
+
 def architecture_page(
     architecture: Architecture,
     cost: Cost,
     history: Sequence[tuple[str, Trial]],
     retrainings: Sequence[Retraining],
     latencies: Sequence[Latency],
+    scored: Sequence[Proxies],
 ) -> RenderableType:
-    """One network for people: its cost, its wiring, its trials, what it was retrained to and how fast it is."""
+    """One network for people: its cost, wiring and trials, what it was retrained to, its latencies and proxies."""
     wiring = analyse(architecture)
     facts = (
         f"architecture {architecture.id}: {len(architecture)} nodes, depth {cost.depth}\n"
@@ -143,7 +227,8 @@ def architecture_page(
         f"receptive field {wiring.receptive_field} pixels\n"
         f"blocks: {_shares(wiring.kinds)}\n"
     )
-    known = [f"retrained, {line}" for line in _retrained(retrainings)] + [latency_line(found) for found in latencies]
+    known = [f"retrained, {line}" for line in _retrained(retrainings)]
+    known += [*map(latency_line, latencies), *map(proxies_line, scored)]
     return Group(Text(facts), _history_table(history), *map(_line, known))
 
 

@@ -137,7 +137,9 @@ def test_a_seed_that_diverges_is_told_of_and_the_others_go_on(desk: Path) -> Non
 def test_a_study_with_its_own_training_needs_data(desk: Path) -> None:
     status, out, err = run("retrain", id_of(desk, "own"), "--epochs", "1", cwd=desk)
     assert (status, out) == (4, "")
-    assert err == "error[E400]: the study 'own' brought its own training\n  = help: give --data to train by ours\n"
+    assert (
+        err == "error[E400]: the study 'own' brought its own training\n  = help: give --data to go by images of ours\n"
+    )
 
 
 def test_an_interrupt_keeps_what_is_finished(desk: Path) -> None:

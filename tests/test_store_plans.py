@@ -13,13 +13,14 @@ from sqlalchemy import Connection, event, text
 
 from ressearch.cost import cost_of
 from ressearch.store import Store
-from ressearch.store.schema import architectures, latencies, measurements, retrainings, studies, trials
-from ressearch.trial import Fidelity, Latency, Retraining
+from ressearch.store.schema import architectures, latencies, measurements, proxies, retrainings, studies, trials
+from ressearch.trial import Fidelity, Latency, Proxies, Retraining
 from tests.store_samples import CHECKSUM, KEY, MEASURED, NET, RECIPE, STUDY, begin, running
 
-TABLES = ("trials", "measurements", "retrainings", "latencies", "architectures")
+TABLES = ("trials", "measurements", "retrainings", "latencies", "proxies", "architectures")
 RETRAINING = Retraining(NET.id, RECIPE, CHECKSUM, Fidelity(), 0, MEASURED)
 LATENCY = Latency(NET.id, "cpu", "fp32", 64, 1, 30, median_seconds=0.02, low_seconds=0.01, high_seconds=0.04)
+PROXIES = Proxies(NET.id, CHECKSUM, 64, 0, naswot=1.0, synflow=2.0, grad_norm=3.0, zen=None, seconds=0.5)
 QUESTIONS: dict[str, Callable[[Store, int], object]] = {
     "results": lambda store, study: store.results(study),
     "trials": lambda store, study: store.trials(study),
@@ -34,7 +35,15 @@ QUESTIONS: dict[str, Callable[[Store, int], object]] = {
     "retrainings": lambda store, study: store.retrainings(NET.id),
     "record_latency": lambda store, study: store.record_latency(LATENCY),
     "latencies": lambda store, study: store.latencies(NET.id),
+    "record_proxies": lambda store, study: store.record_proxies(PROXIES),
+    "proxies": lambda store, study: store.proxies(NET.id),
+    "retrained_accuracies": lambda store, study: store.retrained_accuracies(study),
+    "rungs": lambda store, study: store.rungs(study),
 }
+
+
+OF_STUDIES = ("results", "trials", "counts", "rungs")
+"""What is asked of a study of many trials. For that many networks all retrainings, which are few, are rightly read."""
 
 
 @contextmanager
@@ -89,6 +98,7 @@ def fill(connection: Connection) -> None:
         },
         retrainings: {"id": "n + 1", "architecture_id": "'net ' || n"},
         latencies: {"id": "n + 1", "architecture_id": "'net ' || n"},
+        proxies: {"id": "n + 1", "architecture_id": "'net ' || n"},
     }
     for table, changes in others.items():
         count = STUDIES if table is studies else STUDIES * EACH
@@ -110,12 +120,13 @@ def test_postgresql_reads_no_whole_table(postgres: Any) -> None:
         store.complete(study_id, 0, KEY, MEASURED, RECIPE)
         store.record_retraining(RETRAINING)
         store.record_latency(LATENCY)
+        store.record_proxies(PROXIES)
         with store._database.writing() as connection:
             fill(connection)
             assert connection.scalar(text("SELECT count(*) FROM trials")) == STUDIES * EACH + 1
         for name, question in QUESTIONS.items():
             with statements_of(store) as sent:
-                question(store, study_id + 1 if name in ("results", "trials", "counts") else study_id)
+                question(store, study_id + 1 if name in OF_STUDIES else study_id)
             with store._database.writing() as connection:
                 assert sent
                 assert [scan for statement in sent for scan in scans_of(connection, *statement)] == []

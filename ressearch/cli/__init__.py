@@ -14,6 +14,7 @@ import click
 from ressearch import __version__
 from ressearch.cli.networks import latency, retrain
 from ressearch.cli.options import INTERRUPTED
+from ressearch.cli.proxies import proxies
 from ressearch.cli.query import query
 from ressearch.cli.questions import best, show
 from ressearch.cli.search import search
@@ -31,7 +32,22 @@ def cli() -> None:
     """
 
 
-for verb in (search, best, query, show, retrain, latency, validate, size, cost, sample, schema, explain, store_group):
+for verb in (
+    search,
+    best,
+    query,
+    show,
+    retrain,
+    latency,
+    proxies,
+    validate,
+    size,
+    cost,
+    sample,
+    schema,
+    explain,
+    store_group,
+):
     cli.add_command(verb)
 
 

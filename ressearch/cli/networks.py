@@ -12,8 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ressearch.cli.options import FAILED_TRIALS, INTERRUPTED, device_option, format_option, opened_store, store_option
-from ressearch.errors import DataError, DivergedError, StoreError
+from ressearch.cli.options import (
+    FAILED_TRIALS,
+    INTERRUPTED,
+    data_source,
+    device_option,
+    format_option,
+    opened_store,
+    store_option,
+)
+from ressearch.errors import DivergedError, StoreError
 
 if TYPE_CHECKING:
     from ressearch.architecture import Architecture
@@ -51,13 +59,14 @@ def retrain(
     the search among them; nothing else touches the test images. The recipe is the one under which a study measured the
     network. Interrupted, the same command goes on.
     """
+    from ressearch.data import load_final_data
     from ressearch.device import chosen_device
 
     device, opened = chosen_device(device), opened_store(store)
     architecture, _ = opened.architecture(id)
     origin, trial = _origin(opened, architecture.id, study)
     recipe = _changed(_recipe_of(origin, trial), changes)
-    data = _final_data(origin, source)
+    data = load_final_data(data_source(origin, source))
     known, new = _known(opened, architecture.id, recipe, data, epochs, range(seeds))
     for one in known:
         _say(one, len(data.validation), "known from the store")
@@ -149,18 +158,6 @@ def _value(kind: type, text: str) -> Any:
     except ValueError:
         wanted = "a whole number" if kind is int else "a number"
         raise ValueError(f"expected {wanted}, got {text!r}") from None
-
-
-def _final_data(study: Study, source: str | None) -> SearchData:
-    """All images for training, and the test images; of the study's data set, if that is what it was."""
-    from ressearch.data import load_final_data, load_search_data
-
-    if source is None and not study.data_source:
-        raise DataError(f"the study {study.name!r} brought its own training", hint="give --data to train by ours")
-    if source is None and load_search_data(study.data_source).checksum != study.data_checksum:
-        message = f"{study.data_source} does not hold the images that the study {study.name!r} has seen"
-        raise DataError(message, hint="give --data with the right ones, or with others on purpose")
-    return load_final_data(source or study.data_source)
 
 
 def _known(

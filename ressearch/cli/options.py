@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
+from ressearch.errors import DataError
+
 if TYPE_CHECKING:
     from rich.console import Console
 
     from ressearch.space import SearchSpace
     from ressearch.store import Store
+    from ressearch.trial import Study
 
 DEFAULT_STORE = Path("runs/ressearch.db")
 
@@ -104,6 +107,25 @@ def program() -> str:
     """How the reader can call this command: by its name where that is on the path, else as they did."""
     called = sys.argv[0]
     return called if Path(called).name == "ressearch" and not shutil.which("ressearch") else "ressearch"
+
+
+def data_source(study: Study, other: str | None) -> str:
+    """The data set that is meant: another one, if it is said, or the study's, if it still is what the study has seen.
+
+    Raises DataError if it is not, or if the study has none.
+    """
+    from ressearch.data import load_search_data
+
+    if other is not None:
+        return other
+    if not study.data_source:
+        raise DataError(
+            f"the study {study.name!r} brought its own training", hint="give --data to go by images of ours"
+        )
+    if load_search_data(study.data_source).checksum != study.data_checksum:
+        message = f"{study.data_source} does not hold the images that the study {study.name!r} has seen"
+        raise DataError(message, hint="give --data with the right ones, or with others on purpose")
+    return study.data_source
 
 
 def print_remarks(space: SearchSpace) -> None:

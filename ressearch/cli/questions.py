@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,8 @@ from ressearch.cli.options import console, format_option, opened_store, store_op
 from ressearch.cli.spaces import networks_of
 
 if TYPE_CHECKING:
+    from ressearch.correlation import Agreement
+    from ressearch.store import Store
     from ressearch.trial import Trial
     from ressearch.view import Standing
 
@@ -39,7 +42,44 @@ def best(study: str | None, min_accuracy: float | None, limit: int, failed: bool
         _print_failures(opened.trials(study_id))
         return
     found = standing(record, opened.results(study_id), opened.counts(study_id), min_accuracy)
-    BEST_FORMATS[form](found, limit)
+    agreements = _agreements({**_rungs(opened, study_id, found), **_retrainings(opened, study_id, found)})
+    BEST_FORMATS[form](replace(found, agreements=agreements), limit)
+
+
+Pairs = Mapping[str, Sequence[tuple[float, float]]]
+
+
+def _rungs(store: Store, study_id: int, found: Standing) -> Pairs:
+    """Accuracies at a rung and at the last, of the trials that went so far."""
+    last = {result.number: result.accuracy for result in found.results}
+    pairs: dict[str, list[tuple[float, float]]] = {}
+    for number, rungs in store.rungs(study_id).items():
+        for fidelity, measurement in rungs if number in last else []:
+            name = f"accuracy after {fidelity.epochs} against {found.study.fidelity.epochs} epochs"
+            pairs.setdefault(name, []).append((measurement.accuracy, last[number]))
+    return pairs
+
+
+def _retrainings(store: Store, study_id: int, found: Standing) -> Pairs:
+    """Accuracies in the search and of retrainings, by epochs of the latter: on the data set that most of them had."""
+    from ressearch.view import mean_accuracies
+
+    searched = mean_accuracies(found.results)
+    alike = sorted(store.retrained_accuracies(study_id).items(), key=lambda item: len(item[1]))
+    return {
+        f"search against retrained accuracy, {epochs} epochs": [(searched[id], tested[id]) for id in tested]
+        for (epochs, _), tested in alike
+    }
+
+
+def _agreements(pairs: Pairs) -> dict[str, Agreement]:
+    """How far two accuracies order the networks alike, by what is compared; nothing of fewer than five networks."""
+    enough = {name: found for name, found in pairs.items() if len(found) >= 5}
+    if not enough:
+        return {}
+    from ressearch.correlation import agreement  # numpy takes long to start
+
+    return {name: agreement([one for one, _ in found], [other for _, other in found]) for name, found in enough.items()}
 
 
 def _best_table(found: Standing, limit: int) -> None:
@@ -56,6 +96,7 @@ def _best_json(found: Standing, limit: int) -> None:
         "floor": {"accuracy": found.floor.accuracy, "source": found.floor.source},
         "front": [record_of(found, position) for position in found.front],
         "ranking": [record_of(found, position) for position in found.ranking[:limit]],
+        "agreements": {name: asdict(one) for name, one in found.agreements.items()},
     }
     click.echo(json.dumps(page, indent=2))
 
@@ -110,16 +151,14 @@ def _show_file(file: Path, form: str) -> None:
 
 
 def _show_stored(id: str, form: str, store: str | Path) -> None:
-    from dataclasses import asdict
-
     from ressearch.view import architecture_page
 
     opened = opened_store(store)
     architecture, cost = opened.architecture(id)
     history, retrainings = opened.history(architecture.id), opened.retrainings(architecture.id)
-    latencies = opened.latencies(architecture.id)
+    latencies, scored = opened.latencies(architecture.id), opened.proxies(architecture.id)
     if form == "table":
-        page = architecture_page(architecture, cost, history, retrainings, latencies)
+        page = architecture_page(architecture, cost, history, retrainings, latencies, scored)
         console(sys.stdout).print(page, crop=False)
         click.echo(str(architecture))
         return
@@ -130,5 +169,6 @@ def _show_stored(id: str, form: str, store: str | Path) -> None:
         "trials": [{"study": study, **asdict(trial)} for study, trial in history],
         "retrainings": [asdict(one) for one in retrainings],
         "latencies": [asdict(one) for one in latencies],
+        "proxies": [asdict(one) for one in scored],
     }
     click.echo(json.dumps(record, indent=2))

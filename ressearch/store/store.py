@@ -235,6 +235,23 @@ class Store:
         with self._database.reading() as connection:
             return [rows.retraining_of(row) for row in connection.execute(query)]
 
+    def retrained_accuracies(self, study_id: int) -> dict[tuple[int, str], dict[str, float]]:
+        """Of a study's finished networks that were retrained: epochs and data -> id -> mean test accuracy."""
+        key = (retrainings.c.epochs, recipes.c.data_checksum, retrainings.c.architecture_id)
+        query = (
+            select(*key, func.avg(retrainings.c.accuracy))  # which does not mind that each is there once a trial
+            .join_from(trials, retrainings, retrainings.c.architecture_id == trials.c.architecture_id)
+            .join(recipes, recipes.c.digest == retrainings.c.recipe_digest)
+            .where(trials.c.study_id == study_id, trials.c.state == "complete")
+            .group_by(*key)
+            .order_by(*key)
+        )
+        found: dict[tuple[int, str], dict[str, float]] = {}
+        with self._database.reading() as connection:
+            for epochs, data, id, accuracy in connection.execute(query):
+                found.setdefault((epochs, data), {})[id] = float(accuracy)
+        return found
+
     def record_latency(self, latency: Latency) -> None:
         """Record how fast a stored architecture was; every such record is kept."""
         with self._database.writing() as connection:
