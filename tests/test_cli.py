@@ -323,7 +323,7 @@ def old(tmp_path: Path) -> Path:
 
 
 MIGRATED = (
-    "runs/ressearch.db was of version 1 and is now of version 2; "
+    "runs/ressearch.db was of version 1 and is now of version 3; "
     "as it was it is kept in runs/ressearch.db.v1.bak\n"
 )  # fmt: skip
 
