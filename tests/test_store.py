@@ -278,9 +278,9 @@ def test_results_counts_history_and_known(store: Store, study_id: int) -> None:
     store.fail(study_id, 2, "Traceback\nKaboom", Failure.ERROR)
     # a linear layer from one channel: as many MACs as classes, twice as many parameters, depth 1
     assert store.results(study_id) == [
-        Result(base.id, 0.5, 5, 10, 1, "resnet8", 0, 2.0),
-        Result(nets[1].id, 0.75, 10, 20, 1, None, 1, 2.0),
-        Result(nets[0].id, 0.5, 30, 60, 1, None, 3, 2.0),
+        Result(base.id, 0.5, 5, 10, 1, "resnet8", 0, 2.0, "demo"),
+        Result(nets[1].id, 0.75, 10, 20, 1, None, 1, 2.0, "demo"),
+        Result(nets[0].id, 0.5, 30, 60, 1, None, 3, 2.0, "demo"),
     ]
     assert store.counts(study_id) == {**dict.fromkeys(TrialState, 1), TrialState.STOPPED: 0, TrialState.COMPLETE: 3}
     assert store.counts(other_id) == {**dict.fromkeys(TrialState, 0), TrialState.RUNNING: 1}

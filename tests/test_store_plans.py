@@ -12,8 +12,17 @@ from typing import Any
 from sqlalchemy import Connection, event, text
 
 from ressearch.cost import cost_of
-from ressearch.store import Store
-from ressearch.store.schema import architectures, latencies, measurements, proxies, retrainings, studies, trials
+from ressearch.store import Limits, Merit, Store
+from ressearch.store.schema import (
+    architectures,
+    latencies,
+    measurements,
+    proxies,
+    recipes,
+    retrainings,
+    studies,
+    trials,
+)
 from ressearch.trial import Fidelity, Latency, Proxies, Retraining
 from tests.store_samples import CHECKSUM, KEY, MEASURED, NET, RECIPE, STUDY, begin, running
 
@@ -21,8 +30,16 @@ TABLES = ("trials", "measurements", "retrainings", "latencies", "proxies", "arch
 RETRAINING = Retraining(NET.id, RECIPE, CHECKSUM, Fidelity(), 0, MEASURED)
 LATENCY = Latency(NET.id, "cpu", "fp32", 64, 1, 30, median_seconds=0.02, low_seconds=0.01, high_seconds=0.04)
 PROXIES = Proxies(NET.id, CHECKSUM, 64, 0, naswot=1.0, synflow=2.0, grad_norm=3.0, zen=None, seconds=0.5)
+SMALL = Limits(max_macs=20, max_params=40, min_accuracy=0.25)
 QUESTIONS: dict[str, Callable[[Store, int], object]] = {
     "results": lambda store, study: store.results(study),
+    "baselines": lambda store, study: store.baselines(study),
+    "front": lambda store, study: store.front(study, SMALL),
+    "front of all": lambda store, study: store.front(study, SMALL, all_studies=True),
+    "ranked": lambda store, study: store.ranked(study, SMALL),
+    "ranked by accuracy": lambda store, study: store.ranked(study, by=Merit.ACCURACY),
+    "ranked of all": lambda store, study: store.ranked(study, SMALL, all_studies=True),
+    "count": lambda store, study: store.count(study, SMALL),
     "trials": lambda store, study: store.trials(study),
     "query": lambda store, study: store.query("kind = dense or kind.basic > 1 or macs < 5", study=STUDY.name),
     "counts": lambda store, study: store.counts(study),
@@ -40,9 +57,18 @@ QUESTIONS: dict[str, Callable[[Store, int], object]] = {
     "retrained_accuracies": lambda store, study: store.retrained_accuracies(study),
     "rungs": lambda store, study: store.rungs(study),
 }
-
-
-OF_STUDIES = ("results", "trials", "counts", "rungs")
+OF_MANY = (
+    "results",
+    "trials",
+    "counts",
+    "rungs",
+    "baselines",
+    "front",
+    "front of all",
+    "ranked",
+    "ranked of all",
+    "count",
+)
 """What is asked of a study of many trials. For that many networks all retrainings, which are few, are rightly read."""
 
 
@@ -86,9 +112,16 @@ STUDIES, EACH = 200, 60
 def fill(connection: Connection) -> None:
     """As many rows as a team makes in weeks, each a copy of the one that is there; and the planner hears of them."""
     others = {
-        architectures: {"id": "'net ' || n"},
-        studies: {"id": "n + 1", "name": "'study ' || n"},
-        measurements: {"id": "n + 1", "architecture_id": "'net ' || n"},
+        recipes: {"digest": "'recipe ' || n"},
+        architectures: {"id": "'net ' || n", "macs": "n"},
+        studies: {"id": "n + 1", "name": "'study ' || n", "recipe_digest": "'recipe ' || n"},
+        measurements: {
+            "id": "n + 1",
+            "architecture_id": "'net ' || n",
+            "recipe_digest": f"'recipe ' || n % {STUDIES} + 1",
+            "macs": "n",
+            "accuracy": "n % 100 / 100.0",
+        },
         trials: {
             "id": "n + 1",
             "study_id": f"n % {STUDIES} + 2",
@@ -101,7 +134,7 @@ def fill(connection: Connection) -> None:
         proxies: {"id": "n + 1", "architecture_id": "'net ' || n"},
     }
     for table, changes in others.items():
-        count = STUDIES if table is studies else STUDIES * EACH
+        count = STUDIES if table in (recipes, studies) else STUDIES * EACH
         names = ", ".join(f'"{column.name}"' for column in table.c)
         values = ", ".join(changes.get(column.name, f'{table.name}."{column.name}"') for column in table.c)
         rows = f"{NUMBERS.format(count)}SELECT {values} FROM {table.name}, numbers"
@@ -126,10 +159,11 @@ def test_postgresql_reads_no_whole_table(postgres: Any) -> None:
             assert connection.scalar(text("SELECT count(*) FROM trials")) == STUDIES * EACH + 1
         for name, question in QUESTIONS.items():
             with statements_of(store) as sent:
-                question(store, study_id + 1 if name in OF_STUDIES else study_id)
+                question(store, study_id + 1 if name in OF_MANY else study_id)
             with store._database.writing() as connection:
                 assert sent
-                assert [scan for statement in sent for scan in scans_of(connection, *statement)] == []
+                found = [scan for statement in sent for scan in scans_of(connection, *statement)]
+                assert (name, found) == (name, [])
         with store._database.reading() as connection:
             assert scans_of(connection, "SELECT * FROM measurements", {}) == ["measurements"]
 

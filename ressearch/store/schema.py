@@ -226,7 +226,7 @@ measurements = _measured(
         ("architectures.id", *(f"architectures.{name}" for name in _COPIED)),
         name="cost_is_the_architectures",
     ),
-    Index("measurements_by_cost", "recipe_digest", *(f.name for f in fields(Fidelity)), "macs", "accuracy"),
+    Index("measurements_by_cost", "recipe_digest", *(f.name for f in fields(Fidelity)), "macs", "accuracy", "params"),
 )
 """With a copy of what its architecture costs, so that fronts are found without reading wide rows of architectures."""
 
@@ -263,8 +263,8 @@ trials = Table(
     CheckConstraint("(state = 'running') = (finished IS NULL)", name="finished_is_timed"),
     CheckConstraint("state IN ('stopped', 'complete') OR NOT reused", name="reused_is_measured"),
     Index("trials_by_architecture", "architecture_id"),
-    Index("trials_by_measurement", "measurement_id"),
-    Index("trials_by_state", "study_id", "state"),
+    Index("trials_by_measurement", "measurement_id", "state"),
+    Index("trials_by_state", "study_id", "state", "number", "measurement_id"),
 )
 
 rungs = Table(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, fields
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ from ressearch.store.schema import (
     trials,
 )
 from ressearch.store.schema import proxies as proxies_table
+from ressearch.store.standing import Limits, Merit, Result, Scope, count_of, front_of, ranked_of, results_of
 from ressearch.trial import (
     Failure,
     Fidelity,
@@ -48,19 +49,7 @@ from ressearch.trial import (
     TrialState,
 )
 
-
-@dataclass(frozen=True)
-class Result:
-    """A finished trial as the queries see it: what was measured beside what it costs."""
-
-    id: str
-    accuracy: float
-    macs: int
-    params: int
-    depth: int
-    baseline: str | None
-    number: int
-    seconds: float
+NO_LIMITS = Limits()
 
 
 def version_of(store: str | Path) -> int | None:
@@ -285,23 +274,41 @@ class Store:
 
     def results(self, study_id: int) -> list[Result]:
         """The finished trials of a study beside their costs, in the order of their numbers."""
-        query = (
-            select(
-                trials.c.architecture_id,
-                measurements.c.accuracy,
-                measurements.c.macs,
-                measurements.c.params,
-                measurements.c.depth,
-                trials.c.baseline,
-                trials.c.number,
-                measurements.c.seconds,
-            )
-            .join_from(trials, measurements, trials.c.measurement_id == measurements.c.id)
-            .where(trials.c.study_id == study_id, trials.c.state == "complete")
-            .order_by(trials.c.number)
-        )
         with self._database.reading() as connection:
-            return [Result(*row) for row in connection.execute(query)]
+            return results_of(connection, study_id)
+
+    def baselines(self, study_id: int) -> list[Result]:
+        """Those of the results that were named in the file as baselines."""
+        with self._database.reading() as connection:
+            return results_of(connection, study_id, trials.c.baseline.is_not(None))
+
+    def front(self, study_id: int, limits: Limits = NO_LIMITS, *, all_studies: bool = False) -> list[Result]:
+        """The Pareto front of a study's results within limits, by rising MACs, see `ranking.pareto_front`.
+
+        all_studies: of all measurements under the study's recipe and fidelity, whatever study made them.
+        """
+        with self._database.reading() as connection:
+            return front_of(connection, Scope(study_id, all_studies), limits)
+
+    def ranked(
+        self,
+        study_id: int,
+        limits: Limits = NO_LIMITS,
+        *,
+        by: Merit = Merit.EFFICIENCY,
+        limit: int = 10,
+        all_studies: bool = False,
+    ) -> list[Result]:
+        """The best of a study's results within limits, or of all studies', the best first; at most `limit` of them."""
+        if limit < 1:
+            raise ValueError(f"limit is at least 1, not {limit}")
+        with self._database.reading() as connection:
+            return ranked_of(connection, Scope(study_id, all_studies), limits, by, limit)
+
+    def count(self, study_id: int, limits: Limits = NO_LIMITS, *, all_studies: bool = False) -> int:
+        """How many of a study's results, or of all studies', are within limits."""
+        with self._database.reading() as connection:
+            return count_of(connection, Scope(study_id, all_studies), limits)
 
     def query(
         self,

@@ -19,7 +19,7 @@ down_revision = "0002"
 OLD = ("trials", "measurements", "studies")
 """Tables that change, each before those it refers to."""
 COPIED = ("macs", "params", "depth")
-COST_INDEX = ("recipe_digest", "epochs", "data_fraction", "resolution", "schedule", "macs", "accuracy")
+COST_INDEX = ("recipe_digest", "epochs", "data_fraction", "resolution", "schedule", "macs", "accuracy", "params")
 
 LARGEST = "1.7976931348623157e308"
 MOST = 2**63 - 1
@@ -47,8 +47,8 @@ def upgrade() -> None:
     else:
         _change_tables()
     op.create_index("measurements_by_cost", "measurements", list(COST_INDEX))
-    op.create_index("trials_by_measurement", "trials", ["measurement_id"])
-    op.create_index("trials_by_state", "trials", ["study_id", "state"])
+    op.create_index("trials_by_measurement", "trials", ["measurement_id", "state"])
+    op.create_index("trials_by_state", "trials", ["study_id", "state", "number", "measurement_id"])
     _rungs()
     _proxies()
     _artifacts()
