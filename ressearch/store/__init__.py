@@ -6,9 +6,10 @@ older version is migrated when it is opened, see `ressearch.store.upgrade`.
 """
 
 from ressearch.store.address import database_of
+from ressearch.store.bulk import Finished
 from ressearch.store.database import Upgrade
 from ressearch.store.schema import SCHEMA_VERSION
 from ressearch.store.standing import Limits, Merit, Result
 from ressearch.store.store import Store, version_of
 
-__all__ = ["SCHEMA_VERSION", "Limits", "Merit", "Result", "Store", "Upgrade", "database_of", "version_of"]
+__all__ = ["SCHEMA_VERSION", "Finished", "Limits", "Merit", "Result", "Store", "Upgrade", "database_of", "version_of"]

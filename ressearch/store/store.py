@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, fields
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Select, Table, and_, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from ressearch.analysis import analyse
 from ressearch.architecture import Architecture
 from ressearch.cost import Cost
 from ressearch.errors import StoreError, StudyError
 from ressearch.store import rows
 from ressearch.store.address import database_of
+from ressearch.store.bulk import Finished, record_all, require_free_numbers
 from ressearch.store.database import Database, Upgrade
 from ressearch.store.filter import parse_filter
 from ressearch.store.query import DEFAULT_COLUMNS, DEFAULT_SORT, Value, record_of, select_of
 from ressearch.store.schema import (
     architectures,
-    block_kinds,
     latencies,
     measurements,
     recipes,
@@ -35,6 +33,16 @@ from ressearch.store.schema import (
 )
 from ressearch.store.schema import proxies as proxies_table
 from ressearch.store.standing import Limits, Merit, Result, Scope, count_of, front_of, ranked_of, results_of
+from ressearch.store.writing import (
+    KnownRecipe,
+    insert_if_new,
+    keep_architecture,
+    keep_measurements,
+    keep_recipe,
+    keep_recipes,
+    values_of_key,
+    values_of_measurement,
+)
 from ressearch.trial import (
     Failure,
     Fidelity,
@@ -73,6 +81,7 @@ class Store:
         self._database = database
         self.name = database.name
         self.upgraded = upgraded
+        self._recipes: set[KnownRecipe] = set()  # that this process has put into the store, or found there
 
     @classmethod
     def open(cls, store: str | Path) -> Store:
@@ -100,7 +109,7 @@ class Store:
         """Tell the store of a new study; its row id. Raises StudyError if the name is taken."""
         try:
             with self._database.writing() as connection:
-                _keep_recipe(connection, study.recipe_digest, study.recipe, study.data_checksum, study.evaluator)
+                keep_recipe(connection, study.recipe_digest, study.recipe, study.data_checksum, study.evaluator)
                 return _key_of(connection, insert(studies).values(**rows.row_of_study(study), created=time.time()))
         except IntegrityError as error:
             raise StudyError(f"there is a study {study.name!r} already", hint="choose another --name") from error
@@ -128,7 +137,7 @@ class Store:
     def begin(self, study_id: int, trial: Trial, architecture: Architecture, cost: Cost) -> None:
         """Record a trial that starts, and its architecture if it is new."""
         with self._database.writing() as connection:
-            _keep_architecture(connection, architecture, cost)
+            keep_architecture(connection, architecture, cost)
             connection.execute(insert(trials).values(**rows.row_of_trial(study_id, trial), started=time.time()))
 
     def complete(
@@ -147,16 +156,34 @@ class Store:
         Where the key was measured before, the earlier measurement counts and the trial is marked as reused. state:
         stopped for one that was measured at a rung and waits for its promotion, see `promote`.
         """
-        row = rows.row_of_measurement(key, measurement) | {"created": time.time()}
+        told = {(study_id, key.recipe_digest, recipe)} - self._recipes
+        values = (*values_of_key(key), *values_of_measurement(measurement))
         with self._database.writing() as connection:
-            study = _study_settings(connection, study_id)
-            _keep_recipe(connection, key.recipe_digest, recipe, study.data_checksum, study.evaluator)
-            cost = connection.execute(_COST.where(architectures.c.id == key.architecture_id)).one()
-            new = _insert_if_new(connection, measurements, row | cost._asdict())
-            first = connection.execute(_of_key(measurements, key)).one()
+            keep_recipes(connection, study_id, told)
+            new = keep_measurements(connection, [values], time.time()) == 1
+            first = connection.execute(_MEASUREMENT.where(_is_key(measurements, key))).one()
             changes = {"state": state.value, "measurement_id": first.id, "reused": not new, "worker": worker}
             _finish(connection, study_id, number, changes)
+        self._recipes |= told
         return measurement if new else rows.measurement_of(first)
+
+    def record(self, study_id: int, finished: Iterable[Finished]) -> None:
+        """Record finished trials, all or none: as if each had begun and been completed in turn, but fast.
+
+        Raises StoreError if the study has a trial of one of their numbers, or if one of their architectures is
+        neither told nor known.
+        """
+        given = list(finished)
+        if not given:
+            return
+        try:
+            with self._database.writing() as connection:
+                told = record_all(connection, study_id, given, self._recipes)
+        except IntegrityError:
+            with self._database.reading() as connection:
+                require_free_numbers(connection, study_id, given)
+            raise
+        self._recipes |= told
 
     def promote(self, study_id: int, number: int) -> None:
         """Let a stopped trial run again, up to the next rung; what it measured so far is kept among its rungs."""
@@ -208,9 +235,9 @@ class Store:
         key = _key_of_retraining(retraining)
         row = rows.row_of_measurement(key, retraining.measurement) | {"created": time.time()}
         with self._database.writing() as connection:
-            _keep_recipe(connection, key.recipe_digest, retraining.recipe, retraining.data_checksum, "")
+            keep_recipe(connection, key.recipe_digest, retraining.recipe, retraining.data_checksum, "")
             _require_architecture(connection, retraining.architecture_id)
-            new = _insert_if_new(connection, retrainings, row)
+            new = insert_if_new(connection, retrainings, row)
             first = connection.execute(_RETRAININGS.where(_is_key(retrainings, key))).one()
         return retraining if new else rows.retraining_of(first)
 
@@ -259,7 +286,7 @@ class Store:
         """Record the training-free scores of a stored architecture; what counts is returned: the first of their key."""
         with self._database.writing() as connection:
             _require_architecture(connection, proxies.architecture_id)
-            _insert_if_new(connection, proxies_table, asdict(proxies) | {"created": time.time()})
+            insert_if_new(connection, proxies_table, asdict(proxies) | {"created": time.time()})
             key = ("architecture_id", "data_checksum", "batch", "seed")
             same = and_(*(proxies_table.c[name] == getattr(proxies, name) for name in key))
             return rows.proxies_of(connection.execute(select(proxies_table).where(same)).one())
@@ -372,7 +399,7 @@ class Store:
 
 # Statements
 
-_COST = select(architectures.c.macs, architectures.c.params, architectures.c.depth)
+_MEASUREMENT = select(measurements.c.id, *(measurements.c[f.name] for f in fields(Measurement)))
 _SETTINGS = [column for column in recipes.c if column.name != "digest"]
 _RETRAININGS = select(retrainings, *_SETTINGS).join(recipes)
 _TRIALS = select(trials, *(measurements.c[f.name] for f in fields(Measurement))).join_from(
@@ -394,45 +421,9 @@ def _key_of_retraining(retraining: Retraining) -> MeasurementKey:
     return MeasurementKey(retraining.architecture_id, digest, retraining.fidelity, retraining.seed)
 
 
-def _insert_if_new(connection: Connection, table: Table, row: Mapping[str, Any]) -> bool:
-    """Insert a row unless one with its key is there; whether it was new. Another's that is under way is waited for."""
-    dialect = import_module(f"sqlalchemy.dialects.{connection.dialect.name}")  # of PostgreSQL's, only where it is used
-    statement = dialect.insert(table).values(**row).on_conflict_do_nothing()
-    return connection.execute(statement.execution_options(preserve_rowcount=True)).rowcount == 1
-
-
 def _key_of(connection: Connection, statement: Any) -> int:
     key: Any = connection.execute(statement).inserted_primary_key
     return int(key[0])
-
-
-def _study_settings(connection: Connection, study_id: int) -> Any:
-    """The data and the evaluator of a study."""
-    query = select(recipes.c.data_checksum, recipes.c.evaluator).join_from(studies, recipes)
-    return connection.execute(query.where(studies.c.id == study_id)).one()
-
-
-def _keep_recipe(connection: Connection, digest: str, recipe: Recipe, data_checksum: str, evaluator: str) -> None:
-    """Record what a digest stands for, unless that is known."""
-    if recipe.digest(data_checksum, evaluator) != digest:
-        raise ValueError(f"{digest} is not the digest of this recipe on this data")
-    known = connection.execute(select(recipes.c.batch_size).where(recipes.c.digest == digest)).one_or_none()
-    settings = {"data_checksum": data_checksum, "evaluator": evaluator, **asdict(recipe)}
-    if known is None:
-        _insert_if_new(connection, recipes, {"digest": digest, **settings})
-    elif known.batch_size is None:
-        connection.execute(update(recipes).where(recipes.c.digest == digest).values(**settings))
-
-
-def _keep_architecture(connection: Connection, architecture: Architecture, cost: Cost) -> None:
-    known = connection.execute(select(architectures.c.id).where(architectures.c.id == architecture.id))
-    if known.one_or_none() is not None:
-        return
-    wiring = analyse(architecture)
-    row = {"id": architecture.id, "graph": architecture.to_json(), **asdict(cost), **rows.row_of_analysis(wiring)}
-    kinds = [{"architecture_id": architecture.id, "kind": k, "count": n} for k, n in wiring.kinds.items()]
-    if _insert_if_new(connection, architectures, row) and kinds:
-        connection.execute(insert(block_kinds), kinds)
 
 
 def _require_architecture(connection: Connection, id: str) -> None:
