@@ -6,13 +6,14 @@ import json
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, event, text
 
 from ressearch.cost import cost_of
-from ressearch.store import Limits, Merit, Store
+from ressearch.store import Finished, Limits, Merit, Store
 from ressearch.store.schema import (
     architectures,
     latencies,
@@ -23,13 +24,19 @@ from ressearch.store.schema import (
     studies,
     trials,
 )
-from ressearch.trial import Fidelity, Latency, Proxies, Retraining
+from ressearch.trial import Fidelity, Latency, Proxies, Retraining, TrialState
 from tests.store_samples import CHECKSUM, KEY, MEASURED, NET, RECIPE, STUDY, begin, running
 
 TABLES = ("trials", "measurements", "retrainings", "latencies", "proxies", "architectures")
 RETRAINING = Retraining(NET.id, RECIPE, CHECKSUM, Fidelity(), 0, MEASURED)
 LATENCY = Latency(NET.id, "cpu", "fp32", 64, 1, 30, median_seconds=0.02, low_seconds=0.01, high_seconds=0.04)
 PROXIES = Proxies(NET.id, CHECKSUM, 64, 0, naswot=1.0, synflow=2.0, grad_norm=3.0, zen=None, seconds=0.5)
+RECORDED = [
+    Finished(
+        replace(running(number), state=TrialState.COMPLETE, measurement=MEASURED), replace(KEY, seed=number), RECIPE
+    )
+    for number in (2, 3)
+]
 SMALL = Limits(max_macs=20, max_params=40, min_accuracy=0.25)
 QUESTIONS: dict[str, Callable[[Store, int], object]] = {
     "results": lambda store, study: store.results(study),
@@ -47,6 +54,7 @@ QUESTIONS: dict[str, Callable[[Store, int], object]] = {
     "known": lambda store, study: store.known(KEY),
     "begin": lambda store, study: store.begin(study, running(1), NET, cost_of(NET)),
     "complete": lambda store, study: store.complete(study, 1, KEY, MEASURED, RECIPE),
+    "record": lambda store, study: store.record(study, RECORDED),
     "record_retraining": lambda store, study: store.record_retraining(RETRAINING),
     "retrained": lambda store, study: store.retrained(KEY),
     "retrainings": lambda store, study: store.retrainings(NET.id),
@@ -77,9 +85,9 @@ def statements_of(store: Store) -> Iterator[list[tuple[str, Any]]]:
     """The very statements that are sent meanwhile and can be explained, with their parameters."""
     sent: list[tuple[str, Any]] = []
 
-    def note(connection: object, cursor: object, statement: str, parameters: object, *rest: object) -> None:
+    def note(connection: object, cursor: object, statement: str, parameters: Any, context: object, many: bool) -> None:
         if statement.startswith(("SELECT", "UPDATE", "INSERT")):
-            sent.append((statement, parameters))
+            sent.append((statement, parameters[0] if many else parameters))
 
     event.listen(store._database.engine, "before_cursor_execute", note)
     yield sent
