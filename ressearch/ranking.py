@@ -1,9 +1,13 @@
-"""Which networks are worth their FLOPs: Pareto front, accuracy per FLOP, spread over seeds. Numbers in, numbers out."""
+"""Which networks are worth their FLOPs: Pareto front, its knee, accuracy per FLOP, spread over seeds.
+
+Numbers in, numbers out.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import log
 from statistics import mean, stdev
 
 Point = tuple[float, int]
@@ -41,6 +45,23 @@ def by_efficiency(points: Sequence[Point], floor: float) -> list[int]:
     """
     able = [i for i, (accuracy, _) in enumerate(points) if accuracy >= floor]
     return sorted(able, key=lambda i: (-accuracy_per_mflop(points[i]), i))
+
+
+def knee(points: Sequence[Point]) -> int | None:
+    """Position of the point at the knee of the front: beyond it, accuracy gets expensive. None of no points.
+
+    It is the point of the front that lies farthest above the chord between the front's ends, in the plane of log MACs
+    and accuracy, both scaled to [0, 1] (Branke et al. 2004; for a discrete curve Satopaa et al. 2011, "kneedle"). The
+    cheapest of equally far ones; so the cheapest of all where no point lies above the chord.
+    """
+    front = pareto_front(points)
+    if not front:
+        return None
+    logs = [log(max(points[i][1], 1)) for i in front]
+    accuracies = [points[i][0] for i in front]
+    across, up = logs[-1] - logs[0] or 1.0, accuracies[-1] - accuracies[0] or 1.0
+    heights = [(y - accuracies[0]) / up - (x - logs[0]) / across for x, y in zip(logs, accuracies, strict=True)]
+    return front[max(range(len(front)), key=lambda i: (heights[i], -i))]
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from statistics import mean
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +17,9 @@ from rich.text import Text
 from ressearch.analysis import analyse
 from ressearch.architecture import Architecture
 from ressearch.cost import Cost
-from ressearch.ranking import accuracy_per_mflop, by_efficiency, pareto_front, summary
-from ressearch.store import Result
+from ressearch.ranking import accuracy_per_mflop, summary
+from ressearch.store import Asked, By, Event, Result, What
+from ressearch.store.best import said
 from ressearch.trial import Latency, Proxies, Recipe, Retraining, Study, Trial, TrialState
 
 if TYPE_CHECKING:
@@ -25,52 +27,8 @@ if TYPE_CHECKING:
     from ressearch.search.study import Progress
 
 
-@dataclass(frozen=True)
-class Floor:
-    """The accuracy from which networks are ranked by accuracy per FLOP, and where it comes from."""
-
-    accuracy: float
-    source: str
-
-
-@dataclass(frozen=True)
-class Standing:
-    """The results of a study: `front` and `ranking` are positions in `results`.
-
-    agreements: of accuracies that were measured more cheaply with those of more training, by what is compared.
-    """
-
-    study: Study
-    results: Sequence[Result]
-    counts: dict[TrialState, int]
-    floor: Floor
-    front: Sequence[int]
-    ranking: Sequence[int]
-    agreements: Mapping[str, Agreement] = field(default_factory=dict)
-
-
-def standing(
-    study: Study, results: Sequence[Result], counts: dict[TrialState, int], min_accuracy: float | None
-) -> Standing:
-    """Front and ranking of a study; the floor is `min_accuracy` or else the cheapest baseline's accuracy."""
-    points = [(result.accuracy, result.macs) for result in results]
-    floor = _floor(results, min_accuracy)
-    return Standing(study, results, counts, floor, pareto_front(points), by_efficiency(points, floor.accuracy))
-
-
-def _floor(results: Sequence[Result], min_accuracy: float | None) -> Floor:
-    if min_accuracy is not None:
-        return Floor(min_accuracy, "--min-accuracy")
-    baselines = [result for result in results if result.baseline is not None]
-    if not baselines:
-        return Floor(0.0, "none: no baseline was measured")
-    cheapest = min(baselines, key=lambda result: result.macs)
-    return Floor(cheapest.accuracy, f"baseline {cheapest.baseline}")
-
-
-def record_of(standing: Standing, position: int) -> dict[str, Any]:
-    """One network of a standing as plain values; accuracy in [0, 1], FLOPs are twice the MACs."""
-    result = standing.results[position]
+def record_of(result: Result, **more: Any) -> dict[str, Any]:
+    """One network as plain values; accuracy in [0, 1], FLOPs are twice the MACs."""
     return {
         "id": result.id,
         "accuracy": result.accuracy,
@@ -81,22 +39,37 @@ def record_of(standing: Standing, position: int) -> dict[str, Any]:
         "accuracy_per_mflop": round(accuracy_per_mflop((result.accuracy, result.macs)), 6),
         "baseline": result.baseline,
         "trial": result.number,
-        "on_front": position in standing.front,
-        "rank": standing.ranking.index(position) + 1 if position in standing.ranking else None,
+        **more,
     }
 
 
-def standing_page(standing: Standing, limit: int) -> RenderableType:
-    """Front and ranking for people."""
-    floor = f"accuracy >= {percent(standing.floor.accuracy)} ({standing.floor.source})"
+def standing_page(asked: Asked, limit: int, agreements: Mapping[str, Agreement]) -> RenderableType:
+    """Front and ranking for people, and how far cheaper accuracies agree with those of more training."""
+    front, ranking = asked.front(), asked.ranking(limit)
+    floor = f"accuracy >= {percent(asked.floor.accuracy)} ({asked.floor.source})"
     return Group(
-        _line(_headline(standing)),
+        _line(_headline(asked)),
         _line("\nPareto front: no network here is both more accurate and cheaper than another"),
-        _results_table(standing, standing.front),
-        _line(f"Accuracy per FLOP, among the {len(standing.ranking)} networks with {floor}"),
-        _results_table(standing, standing.ranking[:limit]),
-        *(_line(f"{name}: {agreement_line(found)}") for name, found in standing.agreements.items()),
+        _results_table(front, asked.all_studies),
+        _line(f"Accuracy per FLOP, among the {asked.able()} networks with {floor}"),
+        _results_table(ranking, asked.all_studies),
+        *(_line(f"{name}: {agreement_line(found)}") for name, found in agreements.items()),
     )
+
+
+def chosen_page(asked: Asked, by: By, chosen: Sequence[Result]) -> RenderableType:
+    """What was chosen as best, for people."""
+    floor = f", from accuracy >= {percent(asked.floor.accuracy)} ({asked.floor.source})" if by is By.EFFICIENCY else ""
+    lines = [_line(_headline(asked)), _line(f"\n{_CHOSEN[by]}{floor}")]
+    return Group(*lines, _results_table(chosen, asked.all_studies))
+
+
+_CHOSEN = {
+    By.PARETO: "Pareto front: no network here is both more accurate and cheaper than another",
+    By.EFFICIENCY: "Accuracy per FLOP",
+    By.KNEE: "Knee of the Pareto front: from here on accuracy is expensive",
+    By.ACCURACY: "Accuracy",
+}
 
 
 def _line(text: str) -> Text:
@@ -104,22 +77,24 @@ def _line(text: str) -> Text:
     return Text(text, no_wrap=True, overflow="ignore")
 
 
-def _headline(standing: Standing) -> str:
-    study, counts = standing.study, standing.counts
+def _headline(asked: Asked) -> str:
+    study, counts, names = asked.study, asked.counts, asked.studies.values()
+    several = f"studies {', '.join(names)}" if asked.all_studies else f"study {study.name}"
+    within = f"; within {said(asked.limits)}" if said(asked.limits) else ""
     return (
-        f"study {study.name}: {study.data_source or study.evaluator}, {study.fidelity.epochs} epochs on "
+        f"{several}: {study.data_source or study.evaluator}, {study.fidelity.epochs} epochs on "
         f"{study.fidelity.data_fraction:.0%} of the training images; {counts[TrialState.COMPLETE]} trials complete, "
-        f"{counts[TrialState.FAILED]} failed, {counts[TrialState.RUNNING]} open"
+        f"{counts[TrialState.FAILED]} failed, {counts[TrialState.RUNNING]} open{within}"
     )
 
 
-def _results_table(standing: Standing, positions: Sequence[int]) -> RenderableType:
-    if not positions:
+def _results_table(results: Sequence[Result], all_studies: bool) -> RenderableType:
+    if not results:
         return _line("\n none\n")
-    table = _table("id", "accuracy", "MFLOPs", "params", "depth", "acc/MFLOP", left=("id",))
+    of = ("study",) if all_studies else ()
+    table = _table("id", "accuracy", "MFLOPs", "params", "depth", "acc/MFLOP", *of, left=("id", "study"))
     table.add_column("", no_wrap=True)
-    for position in positions:
-        result = standing.results[position]
+    for result in results:
         table.add_row(
             result.id,
             percent(result.accuracy),
@@ -127,6 +102,7 @@ def _results_table(standing: Standing, positions: Sequence[int]) -> RenderableTy
             f"{result.params:,}",
             str(result.depth),
             f"{accuracy_per_mflop((result.accuracy, result.macs)):.3f}",
+            *([result.study] if all_studies else []),
             f"baseline {result.baseline}" if result.baseline else "",
         )
     return table
@@ -292,6 +268,59 @@ def cell(name: str, value: Any) -> str:
         case int():
             return str(value) if name in ("seed", "trial") else f"{value:,}"
     return "".join(character if character.isprintable() else " " for character in value)
+
+
+def events_table(events: Sequence[Event]) -> Table:
+    """All that became known of a network, line by line."""
+    table = _table("time (UTC)", "what", "study", "trial", "seed", left=("time (UTC)", "what", "study"))
+    table.add_column("", no_wrap=True)
+    for event in events:
+        seed = event.facts.get("seed")
+        number = "" if event.number is None else str(event.number)
+        when = moment(event.at).replace("T", " ").removesuffix("Z")
+        table.add_row(
+            when, event.what.value, event.study or "", number, "" if seed is None else str(seed), _told(event)
+        )
+    return table
+
+
+def moment(seconds: float) -> str:
+    """A time as ISO 8601 has it, in UTC, to the second."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _told(event: Event) -> str:
+    facts = event.facts
+    match event.what:
+        case What.TRIAL:
+            return _of_trial(facts)
+        case What.RUNG:
+            return f"stopped after {facts['fidelity']['epochs']} epochs, {_of_measurement(facts['measurement'])}"
+        case What.RETRAINING:
+            return f"{facts['fidelity']['epochs']} epochs, test {_of_measurement(facts['measurement'])}"
+        case What.LATENCY:
+            where, median = cell("device", facts["device"]), 1e3 * facts["median_seconds"]
+            return f"{where}, {facts['precision']}, batch {facts['batch']}: median {median:.3f} ms"
+        case What.PROXIES:
+            scores = ("naswot", "synflow", "grad_norm", "zen")
+            return ", ".join(f"{name} {facts[name]:.4g}" for name in scores if facts[name] is not None)
+    return f"{facts['name']}, {facts['bytes']:,} bytes, sha256 {facts['sha256'][:16]}"
+
+
+def _of_trial(facts: Mapping[str, Any]) -> str:
+    parts = [str(facts["state"])]
+    if facts["measurement"] is not None:
+        parts.append(_of_measurement(facts["measurement"]))
+    if facts["error"] is not None:
+        lines = str(facts["error"]).strip().splitlines() or [""]
+        parts.append(f"{facts['failure']}: {cell('error', lines[-1].strip())}")
+    if facts["baseline"] is not None:
+        parts.append(f"baseline {cell('baseline', facts['baseline'])}")
+    return ", ".join([*parts, *(["known from the store"] if facts["reused"] else [])])
+
+
+def _of_measurement(measured: Mapping[str, Any]) -> str:
+    return f"accuracy {percent(measured['accuracy'])} in {measured['seconds']:.1f} s"
 
 
 def _history_table(history: Sequence[tuple[str, Trial]]) -> Table:

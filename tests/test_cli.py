@@ -95,8 +95,11 @@ def test_the_floor_is_what_the_user_says(desk: Path) -> None:
     page = json.loads(out)
     assert page["floor"] == {"accuracy": 0.0, "source": "--min-accuracy"}
     assert len(page["ranking"]) == 12
-    _, out, _ = run("best", "--min-accuracy", "1", cwd=desk)
-    assert "among the 0 networks with accuracy >= 100.00 % (--min-accuracy)" in out
+    status, out, err = run("best", "--min-accuracy", "100%", cwd=desk)
+    assert (status, out) == (3, "")
+    assert err.startswith(
+        "error[E300]: no network of the study 'demo' has accuracy >= 100.00 %\n  = help: the nearest, "
+    )
 
 
 def test_show_prints_cost_trials_and_graph(desk: Path) -> None:
@@ -166,7 +169,12 @@ def test_a_bad_file_shows_the_place(empty: Path) -> None:
     ("words", "part"),
     [
         (("serach",), "No such command 'serach'"),
-        (("best", "--min-accuracy", "97"), "97.0 is not in the range 0<=x<=1"),
+        (("best", "--min-accuracy", "97"), "'97' is not an accuracy: write 97% or 0.97"),
+        (("best", "--max-macs", "60 M"), "'60 M' is not a count: write 60000000, 60M, 400k or 1.5G"),
+        (("best", "--max-params", "-1"), "'-1' is not a count"),
+        (("best", "--by", "flops"), "'flops' is not one of 'pareto', 'efficiency', 'knee', 'accuracy'"),
+        (("query", "macs < 1", "--sql", "SELECT 1", "--sort", "id"), "--sql says it all: leave out FILTER, --sort"),
+        (("query", "--time-limit", "3"), "--time-limit is for --sql alone"),
         (("search", str(DEMO), "--trials", "0"), "0 is not in the range x>=1"),
         (("best", "-f", "xml"), "'xml' is not one of 'table', 'json', 'csv'"),
     ],
@@ -197,6 +205,7 @@ def test_every_verb_has_help(tmp_path: Path) -> None:
         ("best",),
         ("query",),
         ("show",),
+        ("history",),
         ("validate",),
         ("cost",),
         ("sample",),
@@ -211,7 +220,9 @@ def test_every_verb_has_help(tmp_path: Path) -> None:
 def test_questions_start_without_torch_and_ray(desk: Path) -> None:
     script = (
         "import sys; from ressearch.cli import cli\n"
-        "for words in (['best'], ['show', '8c77'], ['query', '-f', 'md']): cli(words, standalone_mode=False)\n"
+        "for words in (['best'], ['best', '--by', 'knee', '--all'], ['show', '8c77'], "
+        "['history', '8c77', '-f', 'json'], ['query', '-f', 'md'], ['query', '--sql', 'SELECT 1', '-f', 'md']):\n"
+        "    cli(words, standalone_mode=False)\n"
         "print(sorted({'torch', 'ray', 'optuna', 'pandas', 'yaml', 'alembic'} & set(sys.modules)), file=sys.stderr)"
     )
     result = subprocess.run([sys.executable, "-c", script], cwd=desk, capture_output=True, text=True, check=True)

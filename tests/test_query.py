@@ -57,7 +57,9 @@ def raw_rows(draw: st.DrawFn) -> list[Row]:
         row |= {"shortest_path": shortest, "longest_path": longest, "mean_path": (shortest + longest) / 2}
         row |= {"accuracy": draw(shares), "loss": draw(st.none() | reals), "seconds": draw(reals)}
         row |= {"device": draw(texts), "precision": draw(st.sampled_from(["fp32", "bf16", None]))}
-        row |= {"baseline": draw(st.none() | texts), "flops": 2 * row["macs"]}
+        row |= {name: draw(st.none() | texts) for name in ("baseline", "proposer", "worker")} | {
+            "flops": 2 * row["macs"]
+        }
         row |= {f"kind.{kind}": draw(st.integers(0, 2)) for kind in KINDS}
         rows.append(row)
     return rows
@@ -94,6 +96,7 @@ class Desk:
         trial = {"id": key, "study_id": self.studies[row["study"]], "number": row["trial"], "seed": row["seed"]}
         trial |= {"architecture_id": row["id"], "baseline": row["baseline"], "decisions": "{}", "reused": False}
         trial |= {"origin": "proposed" if row["baseline"] is None else "baseline", "started": 0.0}
+        trial |= {name: row.get(name) for name in ("proposer", "worker")}
         for state, more in (
             ("complete", {"measurement_id": key, "finished": 1.0}),
             ("running", {}),
@@ -229,6 +232,7 @@ def fixed_rows() -> list[Row]:
         row |= {"epochs": at % 3 + 1, "shortest_path": at % 2, "longest_path": 2, "flops": 2 * row["macs"]}
         row |= {"accuracy": (0.0, 0.5, 0.971)[at % 3], "loss": (None, 0.5, 2.0)[at % 3], "seconds": (0.5, 2.0)[at % 2]}
         row |= {"device": ("Z", "a", "\xe9")[at % 3], "precision": (None, "fp32", "bf16")[at // 3]}
+        row |= {"proposer": ("tpe", None)[at % 2], "worker": (None, "host 1", "a")[at % 3]}
         row |= {"baseline": (None, "it's")[at % 2], **{f"kind.{kind}": at % 3 for kind in KINDS}}
         rows.append(row)
     return rows
@@ -372,6 +376,7 @@ def sample_row(**changes: Any) -> Row:
     row: Row = {name: 1 for name, fact in FACTS.items() if fact.values is Values.WHOLE}
     row |= {"trial": 0, "id": "one", "study": "demo", "device": "cpu", "precision": None, "baseline": None}
     row |= {"accuracy": 0.5, "loss": None, "seconds": 1.0, "mean_path": 1.0, "flops": 2}
+    row |= {"proposer": None, "worker": None}
     return row | changes
 
 
@@ -424,7 +429,8 @@ def test_what_a_search_wrote_is_found(store: Store, study_id: int) -> None:
     begin(store, other, 1, 11)
     begin(store, other, 2, 12)
     store.complete(study_id, 0, key_of(plain), MEASURED, RECIPE)
-    store.complete(other, 0, MeasurementKey(block.id, STUDY.recipe_digest, STUDY.fidelity, STUDY.seed), BETTER, RECIPE)
+    key = MeasurementKey(block.id, STUDY.recipe_digest, STUDY.fidelity, STUDY.seed)
+    store.complete(other, 0, key, BETTER, RECIPE, worker="host 1")
     store.fail(other, 1, "Kaboom", Failure.ERROR)
     wiring, cost = analyse(block), cost_of(block)
     assert [row["id"] for row in store.query()] == [block.id, plain.id]
@@ -436,7 +442,8 @@ def test_what_a_search_wrote_is_found(store: Store, study_id: int) -> None:
         "peak": cost.peak, "depth": cost.depth, "nesting": wiring.nesting, "skips": wiring.skips,
         "shortest_path": wiring.shortest, "longest_path": wiring.longest, "mean_path": wiring.mean_length,
         "receptive_field": wiring.receptive_field, "seed": 7, "study": "other", "trial": 0, "id": block.id,
-        "baseline": None, **{f"kind.{kind}": wiring.kinds.get(kind, 0) for kind in KINDS},
+        "baseline": None, "proposer": None, "worker": "host 1",
+        **{f"kind.{kind}": wiring.kinds.get(kind, 0) for kind in KINDS},
     }  # fmt: skip
     assert complaint(lambda: store.query(study="no")) == (
         "error[E500]: there is no study 'no'\n  = help: studies here: demo, other"

@@ -1,17 +1,15 @@
-"""The Pareto front against its definition, accuracy per FLOP against arithmetic, and where the floor comes from."""
+"""The Pareto front against its definition, accuracy per FLOP against arithmetic, the knee against calculus."""
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ressearch.ranking import Point, accuracy_per_mflop, by_efficiency, pareto_front
-from ressearch.store import Result
-from ressearch.trial import Fidelity, Recipe, Study, TrialState
-from ressearch.view import Floor, standing
+from ressearch.ranking import Point, accuracy_per_mflop, by_efficiency, knee, pareto_front
 
 few_values = st.tuples(st.sampled_from([0.0, 0.25, 0.5, 0.75, 1.0]), st.integers(1, 5))
 any_values = st.tuples(st.floats(0, 1), st.integers(1, 10**12))
@@ -84,53 +82,57 @@ def test_by_efficiency_by_hand() -> None:
     assert by_efficiency(points, 0.96) == []
 
 
-# The standing of a study
-
-STUDY = Study(
-    "demo", "demo", "version: 1", "0" * 16, "digits", "1" * 16, Recipe(), "2" * 16, Fidelity(), seed=0, versions={}
-)
-COUNTS = dict.fromkeys(TrialState, 0)
+# The knee
 
 
-def result(number: int, accuracy: float, macs: int, baseline: str | None = None) -> Result:
-    return Result(f"{number:016x}", accuracy, macs, params=1, depth=1, baseline=baseline, number=number, seconds=1.0)
+def distance(point: Point, start: Point, end: Point) -> float:
+    """Signed distance from the chord, above it positive, by the cross product in the scaled plane."""
+    across, up = math.log(end[1] / start[1]) or 1, end[0] - start[0] or 1
+    x, y = math.log(point[1] / start[1]) / across, (point[0] - start[0]) / up
+    return (y - x) / math.hypot(1, 1)
 
 
-RESULTS = [
-    result(0, 0.92, 900, "resnet14"),
-    result(1, 0.85, 500, "resnet8"),
-    result(2, 0.84, 100),
-    result(3, 0.85, 400),
-    result(4, 0.93, 950),
-    result(5, 0.20, 1),
-]
+@given(points_of | ties_of)
+@example([])
+@example([(0.5, 3)])
+@example([(0.5, 3), (0.5, 3)])
+def test_the_knee_is_the_point_of_the_front_farthest_above_the_chord(points: list[Point]) -> None:
+    found = knee(points)
+    if not points:
+        assert found is None
+        return
+    front = [points[i] for i in pareto_front(points)]
+    assert found in pareto_front(points)
+    farthest = max(distance(point, front[0], front[-1]) for point in front)
+    assert distance(points[found], front[0], front[-1]) == pytest.approx(farthest, abs=1e-9)
 
 
-def test_the_floor_is_the_cheapest_baselines_accuracy() -> None:
-    found = standing(STUDY, RESULTS, COUNTS, None)
-    assert found.floor == Floor(0.85, "baseline resnet8")
-    assert list(found.front) == [5, 2, 3, 0, 4]
-    assert list(found.ranking) == [3, 1, 0, 4]
+def test_the_knee_of_curves_is_where_calculus_has_it() -> None:
+    # u = log MACs in [0, 1]: sqrt(u) - u is greatest at u = 1/4, (2u - u^2) - u at u = 1/2, u^(1/3) - u at 27^(-1/2)
+    assert knee([(math.sqrt(k / 16), 2**k) for k in range(17)]) == 4
+    assert knee([(2 * k / 10 - (k / 10) ** 2, 3**k) for k in range(11)]) == 5
+    steps = 52
+    assert knee([((k / steps) ** (1 / 3), 2**k) for k in range(steps + 1)]) == round(steps / math.sqrt(27))
 
 
-def test_the_floor_is_the_cheapest_baselines_even_if_another_is_less_accurate() -> None:
-    found = standing(STUDY, [*RESULTS, result(6, 0.10, 10_000, "wide")], COUNTS, None)
-    assert found.floor == Floor(0.85, "baseline resnet8")
+def test_the_knee_needs_no_order_and_looks_at_the_front_alone() -> None:
+    points = [(1.0, 2**16), (0.1, 2**8), (0.0, 1), (0.8, 16), (0.7, 16), (0.8, 16)]
+    assert knee(points) == 3
 
 
-@pytest.mark.parametrize(("given_floor", "ranking"), [(0.0, [5, 2, 3, 1, 0, 4]), (0.9, [0, 4]), (1.0, [])])
-def test_min_accuracy_comes_before_a_baseline(given_floor: float, ranking: list[int]) -> None:
-    found = standing(STUDY, RESULTS, COUNTS, given_floor)
-    assert found.floor == Floor(given_floor, "--min-accuracy")
-    assert list(found.ranking) == ranking
+def test_where_nothing_is_above_the_chord_the_knee_is_the_cheapest() -> None:
+    assert knee([(0.9, 100), (0.5, 10)]) == 1
+    assert knee([((k / 8) ** 2, 2**k) for k in range(9)]) == 0
+    assert knee([(0.5, 0), (0.5, 1)]) == 0
 
 
-def test_without_a_baseline_there_is_no_floor_and_the_standing_says_so() -> None:
-    found = standing(STUDY, RESULTS[2:], COUNTS, None)
-    assert found.floor == Floor(0.0, "none: no baseline was measured")
-    assert list(found.ranking) == [3, 0, 1, 2]
-
-
-def test_a_study_without_results_has_a_standing() -> None:
-    found = standing(STUDY, [], COUNTS, None)
-    assert (found.floor, found.front, found.ranking) == (Floor(0.0, "none: no baseline was measured"), [], [])
+@given(st.lists(st.tuples(st.integers(0, 1024), st.integers(0, 40)), min_size=1, max_size=12), st.integers(0, 20))
+def test_the_knee_does_not_depend_on_units(whole: list[tuple[int, int]], doublings: int) -> None:
+    points = [(accuracy / 1024, 2**power) for accuracy, power in whole]
+    other = [(0.25 + accuracy / 2048, 2 ** (power + doublings)) for accuracy, power in whole]
+    one, two = knee(points), knee(other)
+    assert one is not None
+    assert two is not None
+    front = [points[i] for i in pareto_front(points)]
+    ends = (front[0], front[-1])
+    assert distance(points[one], *ends) == pytest.approx(distance(points[two], *ends), abs=1e-9)

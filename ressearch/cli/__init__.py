@@ -12,6 +12,7 @@ import sys
 import click
 
 from ressearch import __version__
+from ressearch.cli.history import history
 from ressearch.cli.networks import latency, retrain
 from ressearch.cli.options import INTERRUPTED
 from ressearch.cli.proxies import proxies
@@ -37,6 +38,7 @@ for verb in (
     best,
     query,
     show,
+    history,
     retrain,
     latency,
     proxies,

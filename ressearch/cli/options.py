@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 DEFAULT_STORE = Path("runs/ressearch.db")
 
 PLAIN_WIDTH = 110
+UNBOUNDED = 100_000
+"""Of tables whose lines the terminal is to break where they are too long: rich would cut their numbers."""
 INTERRUPTED = 130
 FAILED_TRIALS = 5
 
@@ -39,6 +41,26 @@ class StoreType(click.ParamType[str | Path]):
             return value
         path: Path = click.Path(dir_okay=False, path_type=Path).convert(value, param, ctx)
         return path
+
+
+class NumberType(click.ParamType[Any]):
+    """A number as filters write it: 60M, 1.5G, 400k; a share may be 97% or 0.97."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | float:
+        """The number: whole, or in [0, 1] if it is a share."""
+        from ressearch.store.filter import read_number
+
+        number, unit = read_number(str(value)) or (None, "")
+        if self.name == "share":
+            if number is None or unit not in ("", "%") or not 0 <= number <= 1:
+                self.fail(f"{str(value)!r} is not an accuracy: write 97% or 0.97", param, ctx)
+            return float(number)
+        if number is None or unit == "%" or number < 0:
+            self.fail(f"{str(value)!r} is not a count: write 60000000, 60M, 400k or 1.5G", param, ctx)
+        return int(number)
 
 
 store_option = click.option(

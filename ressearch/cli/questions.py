@@ -5,76 +5,116 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from ressearch.cli.options import console, format_option, opened_store, store_option, write_csv
+from ressearch.cli.options import NumberType, console, format_option, opened_store, store_option, write_csv
 from ressearch.cli.spaces import networks_of
 
 if TYPE_CHECKING:
     from ressearch.correlation import Agreement
-    from ressearch.store import Store
+    from ressearch.store import Asked, By, Result, Store
     from ressearch.trial import Trial
-    from ressearch.view import Standing
 
 
 @click.command()
 @click.argument("study", required=False)
-@click.option("--min-accuracy", type=click.FloatRange(0, 1), help="Floor of the ranking by accuracy per FLOP.")
-@click.option("--limit", type=click.IntRange(1), default=10, show_default=True, help="Rows of the ranking.")
+@click.option(
+    "--by",
+    type=click.Choice(["pareto", "efficiency", "knee", "accuracy"]),
+    help="Print the front alone, the ranking by accuracy per FLOP, the one at the front's knee, or the most accurate.",
+)
+@click.option("--max-macs", type=NumberType("count"), help="Multiply-adds of an image at most, e.g. 60M.")
+@click.option("--max-params", type=NumberType("count"), help="Parameters at most, e.g. 1M.")
+@click.option(
+    "--min-accuracy", type=NumberType("share"), help="Least accuracy, e.g. 97%; the floor of the ranking too."
+)
+@click.option("--all", "all_studies", is_flag=True, help="Of all studies with STUDY's recipe and fidelity.")
+@click.option("--limit", type=click.IntRange(1), default=10, show_default=True, help="Rows of a ranking.")
 @click.option("--failed", is_flag=True, help="List the failed trials with their errors instead.")
 @format_option("table", "json", "csv")
 @store_option
-def best(study: str | None, min_accuracy: float | None, limit: int, failed: bool, form: str, store: str | Path) -> None:
-    """Print the Pareto front of STUDY and its ranking by accuracy per FLOP.
+def best(study: str | None, by: str | None, limit: int, failed: bool, form: str, **where: Any) -> None:
+    """Print the Pareto front of STUDY and its ranking by accuracy per FLOP, within limits.
 
-    STUDY is the one begun last if none is named. The ranking holds networks of at least --min-accuracy (a number in
-    [0, 1]; by default the accuracy of the study's cheapest baseline), since without a floor the emptiest network wins.
+    STUDY is the one begun last if none is named. The ranking has a floor, --min-accuracy or else the accuracy of the
+    study's cheapest baseline, since without one the emptiest network wins. The knee is the point of the front farthest
+    above the straight line between its ends, over the logarithm of MACs. Networks of other recipes are not comparable
+    and never stand beside each other.
     """
-    from ressearch.view import standing
+    from ressearch.store import By
 
-    opened = opened_store(store)
-    study_id, record = opened.study(study)
+    opened = opened_store(where["store"])
     if failed:
-        _print_failures(opened.trials(study_id))
+        _print_failures(opened.trials(opened.study(study)[0]))
         return
-    found = standing(record, opened.results(study_id), opened.counts(study_id), min_accuracy)
-    agreements = _agreements({**_rungs(opened, study_id, found), **_retrainings(opened, study_id, found)})
-    BEST_FORMATS[form](replace(found, agreements=agreements), limit)
+    asked = _asked(opened, study, **where)
+    if by is not None:
+        CHOSEN_FORMATS[form](asked, By(by), asked.chosen(By(by), limit))
+    elif asked.limited and not opened.count(asked.study_id, asked.limits, all_studies=asked.all_studies):
+        raise asked.nothing_fits()
+    else:
+        BEST_FORMATS[form](asked, limit)
 
 
-Pairs = Mapping[str, Sequence[tuple[float, float]]]
+def _asked(opened: Store, study: str | None, all_studies: bool, store: str | Path, **limits: Any) -> Asked:
+    from ressearch.store import Asked, Limits
+
+    return Asked(opened, *opened.study(study), Limits(**limits), all_studies)
 
 
-def _rungs(store: Store, study_id: int, found: Standing) -> Pairs:
-    """Accuracies at a rung and at the last, of the trials that went so far."""
-    last = {result.number: result.accuracy for result in found.results}
-    pairs: dict[str, list[tuple[float, float]]] = {}
-    for number, rungs in store.rungs(study_id).items():
-        for fidelity, measurement in rungs if number in last else []:
-            name = f"accuracy after {fidelity.epochs} against {found.study.fidelity.epochs} epochs"
-            pairs.setdefault(name, []).append((measurement.accuracy, last[number]))
-    return pairs
+def _best_table(asked: Asked, limit: int) -> None:
+    from ressearch.view import standing_page
+
+    console(sys.stdout).print(standing_page(asked, limit, _agreements(asked)), crop=False)
 
 
-def _retrainings(store: Store, study_id: int, found: Standing) -> Pairs:
-    """Accuracies in the search and of retrainings, by epochs of the latter: on the data set that most of them had."""
-    from ressearch.view import mean_accuracies
-
-    searched = mean_accuracies(found.results)
-    alike = sorted(store.retrained_accuracies(study_id).items(), key=lambda item: len(item[1]))
-    return {
-        f"search against retrained accuracy, {epochs} epochs": [(searched[id], tested[id]) for id in tested]
-        for (epochs, _), tested in alike
-    }
+def _best_json(asked: Asked, limit: int) -> None:
+    every = _placed(asked)
+    front = sorted((record for record in every if record["on_front"]), key=lambda record: record["macs"])
+    ranking = sorted((record for record in every if record["rank"]), key=lambda record: record["rank"])
+    floor = {"accuracy": asked.floor.accuracy, "source": asked.floor.source}
+    agreements = {name: asdict(one) for name, one in _agreements(asked).items()}
+    page = {"study": asked.study.name, "floor": floor, "front": front, "ranking": ranking[:limit]}
+    click.echo(json.dumps({**page, "agreements": agreements}, indent=2))
 
 
-def _agreements(pairs: Pairs) -> dict[str, Agreement]:
-    """How far two accuracies order the networks alike, by what is compared; nothing of fewer than five networks."""
-    enough = {name: found for name, found in pairs.items() if len(found) >= 5}
+def _best_csv(asked: Asked, limit: int) -> None:
+    """Every finished network within the limits, one a line; rank is empty below the floor."""
+    from ressearch.view import percent
+
+    click.echo(f"floor: accuracy >= {percent(asked.floor.accuracy)} ({asked.floor.source})", err=True)
+    write_csv(_placed(asked))
+
+
+def _placed(asked: Asked) -> list[dict[str, Any]]:
+    """Every network within the limits, and its places in front and ranking."""
+    from ressearch.ranking import by_efficiency, pareto_front
+    from ressearch.view import record_of
+
+    results = asked.results()
+    points = [(result.accuracy, result.macs) for result in results]
+    front = set(pareto_front(points))
+    ranks = {position: rank for rank, position in enumerate(by_efficiency(points, asked.floor.accuracy), 1)}
+    return [
+        record_of(result, **_study(asked, result), on_front=position in front, rank=ranks.get(position))
+        for position, result in enumerate(results)
+    ]
+
+
+def _study(asked: Asked, result: Result) -> dict[str, str]:
+    return {"study": result.study} if asked.all_studies else {}
+
+
+BEST_FORMATS: dict[str, Callable[[Asked, int], None]] = {"table": _best_table, "json": _best_json, "csv": _best_csv}
+
+
+def _agreements(asked: Asked) -> dict[str, Agreement]:
+    """How far two accuracies order the study's networks alike, by what is compared; nothing of fewer than five."""
+    enough = {name: found for name, found in {**_rungs(asked), **_retrainings(asked)}.items() if len(found) >= 5}
     if not enough:
         return {}
     from ressearch.correlation import agreement  # numpy takes long to start
@@ -82,34 +122,57 @@ def _agreements(pairs: Pairs) -> dict[str, Agreement]:
     return {name: agreement([one for one, _ in found], [other for _, other in found]) for name, found in enough.items()}
 
 
-def _best_table(found: Standing, limit: int) -> None:
-    from ressearch.view import standing_page
-
-    console(sys.stdout).print(standing_page(found, limit), crop=False)
+Pairs = Mapping[str, Sequence[tuple[float, float]]]
 
 
-def _best_json(found: Standing, limit: int) -> None:
+def _rungs(asked: Asked) -> Pairs:
+    """Accuracies at a rung and at the last, of the trials that went so far."""
+    pairs: dict[str, list[tuple[float, float]]] = {}
+    measured = asked.store.rungs(asked.study_id)
+    last = {result.number: result.accuracy for result in asked.store.results(asked.study_id)} if measured else {}
+    for number, rungs in measured.items():
+        for fidelity, measurement in rungs if number in last else []:
+            name = f"accuracy after {fidelity.epochs} against {asked.study.fidelity.epochs} epochs"
+            pairs.setdefault(name, []).append((measurement.accuracy, last[number]))
+    return pairs
+
+
+def _retrainings(asked: Asked) -> Pairs:
+    """Accuracies in the search and of retrainings, by epochs of the latter: on the data set that most of them had."""
+    from ressearch.view import mean_accuracies
+
+    retrained = asked.store.retrained_accuracies(asked.study_id)
+    searched = mean_accuracies(asked.store.results(asked.study_id)) if retrained else {}
+    return {
+        f"search against retrained accuracy, {epochs} epochs": [(searched[id], tested[id]) for id in tested]
+        for (epochs, _), tested in sorted(retrained.items(), key=lambda item: len(item[1]))
+    }
+
+
+def _chosen_table(asked: Asked, by: By, chosen: Sequence[Result]) -> None:
+    from ressearch.view import chosen_page
+
+    console(sys.stdout).print(chosen_page(asked, by, chosen), crop=False)
+
+
+def _chosen_json(asked: Asked, by: By, chosen: Sequence[Result]) -> None:
     from ressearch.view import record_of
 
-    page = {
-        "study": found.study.name,
-        "floor": {"accuracy": found.floor.accuracy, "source": found.floor.source},
-        "front": [record_of(found, position) for position in found.front],
-        "ranking": [record_of(found, position) for position in found.ranking[:limit]],
-        "agreements": {name: asdict(one) for name, one in found.agreements.items()},
-    }
-    click.echo(json.dumps(page, indent=2))
+    networks = [record_of(result, **_study(asked, result)) for result in chosen]
+    click.echo(json.dumps({"study": asked.study.name, "by": by.value, "networks": networks}, indent=2))
 
 
-def _best_csv(found: Standing, limit: int) -> None:
-    """Every finished network, one a line; rank is empty below the floor."""
-    from ressearch.view import percent, record_of
+def _chosen_csv(asked: Asked, by: By, chosen: Sequence[Result]) -> None:
+    from ressearch.view import record_of
 
-    click.echo(f"floor: accuracy >= {percent(found.floor.accuracy)} ({found.floor.source})", err=True)
-    write_csv([record_of(found, position) for position in range(len(found.results))])
+    write_csv([record_of(result, **_study(asked, result)) for result in chosen])
 
 
-BEST_FORMATS: dict[str, Callable[[Standing, int], None]] = {"table": _best_table, "json": _best_json, "csv": _best_csv}
+CHOSEN_FORMATS: dict[str, Callable[[Asked, By, Sequence[Result]], None]] = {
+    "table": _chosen_table,
+    "json": _chosen_json,
+    "csv": _chosen_csv,
+}
 
 
 def _print_failures(trials: list[Trial]) -> None:

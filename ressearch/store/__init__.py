@@ -6,10 +6,29 @@ older version is migrated when it is opened, see `ressearch.store.upgrade`.
 """
 
 from ressearch.store.address import database_of
+from ressearch.store.best import Asked, By, Floor
 from ressearch.store.bulk import Finished
 from ressearch.store.database import Upgrade
+from ressearch.store.history import Event, What
 from ressearch.store.schema import SCHEMA_VERSION
+from ressearch.store.sql import Answer
 from ressearch.store.standing import Limits, Merit, Result
 from ressearch.store.store import Store, version_of
 
-__all__ = ["SCHEMA_VERSION", "Finished", "Limits", "Merit", "Result", "Store", "Upgrade", "database_of", "version_of"]
+__all__ = [
+    "SCHEMA_VERSION",
+    "Answer",
+    "Asked",
+    "By",
+    "Event",
+    "Finished",
+    "Floor",
+    "Limits",
+    "Merit",
+    "Result",
+    "Store",
+    "Upgrade",
+    "What",
+    "database_of",
+    "version_of",
+]

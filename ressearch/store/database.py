@@ -14,6 +14,7 @@ from sqlalchemy.exc import DatabaseError, IntegrityError
 
 from ressearch.errors import StoreError, StudyError
 from ressearch.store.schema import SCHEMA_VERSION
+from ressearch.store.sql import Answer
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,10 @@ class Database(ABC):
         (ON CONFLICT, WHERE). They wait for each other's rows; so that none waits for one that waits for it, each goes
         through the tables in the order: recipes, architectures, measurements or retrainings, trials.
         """
+
+    @abstractmethod
+    def ask(self, statement: str, limit: int, seconds: float) -> Answer:
+        """The answer to one SELECT as a user wrote it, over a connection of its own that cannot write."""
 
     @abstractmethod
     def sole_driver(self, study: str) -> AbstractContextManager[None]:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from enum import Enum, auto
 from fractions import Fraction
@@ -76,6 +76,8 @@ FACTS = MappingProxyType(
         "trial": Fact("number of the trial in its study", Values.WHOLE),
         "id": Fact("id of the architecture, all of it", Values.TEXT),
         "baseline": Fact("name of the baseline, none for what was proposed", Values.TEXT, optional=True),
+        "proposer": Fact("what proposed it, none where nothing did or it was not noted", Values.TEXT, optional=True),
+        "worker": Fact("what trained it last, host and process", Values.TEXT, optional=True),
         "kind": Fact(f"kind = dense: it has a block of this kind ({', '.join(KINDS)})", Values.KIND),
         **{f"kind.{kind}": Fact(f"how many {kind} blocks it has", Values.WHOLE) for kind in KINDS},
     }
@@ -136,8 +138,14 @@ def require_column(name: str) -> str:
     return name
 
 
-def _unknown(what: str, word: str, known: Iterable[str], text: str, start: int) -> FilterError:
-    matches = difflib.get_close_matches(word.lower(), known, n=1, cutoff=0.6)
+_OTHERWHERE = {"pattern": "kind", "block": "kind", "architecture": "id", "time": "seconds", "acc": "accuracy"}
+"""How others call what has another name here."""
+
+
+def _unknown(what: str, word: str, known: Collection[str], text: str, start: int) -> FilterError:
+    meant = _OTHERWHERE.get(word.lower())
+    near = difflib.get_close_matches(word.lower(), known, n=1, cutoff=0.6)
+    matches = [meant] if meant in known else near
     hint = f"did you mean {matches[0]!r}?" if matches else f"use one of {', '.join(known)}"
     return FilterError(f"there is no {what} {_short(word)}", text, start, start + len(word), hint=hint)
 
@@ -294,13 +302,13 @@ class _Parser:
             raise self._error(token, "'none' has no order", "compare it by = or !=")
 
     def _number(self, name: str, token: _Token) -> Fraction:
-        found = _NUMBER.fullmatch(token.word) if token.sort == "word" else None
+        found = read_number(token.word) if token.sort == "word" else None
         if found is None:
             hint = "numbers are written like 12, 0.5, 1e-3, 60k, 60M, 1.5G or, for accuracy, 97%"
             raise self._error(token, f"{name!r} is a number, which {_short(token.word)} is not", hint)
-        number = Fraction(found["digits"]) * _UNITS[found["unit"]]
+        number, unit = found
         if FACTS[name].values is not Values.SHARE:
-            if found["unit"] == "%":
+            if unit == "%":
                 raise self._error(token, "% is for accuracy alone")
         elif not 0 <= number <= 1:
             hint = "write 97% or 0.97"
@@ -325,3 +333,9 @@ class _Parser:
 # Three digits are enough for every double; exact numbers of more would take memory without bounds.
 _NUMBER = re.compile(r"(?P<digits>[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?)(?P<unit>[kMG%]?)")
 _UNITS = {"": Fraction(1), "k": Fraction(10**3), "M": Fraction(10**6), "G": Fraction(10**9), "%": Fraction(1, 100)}
+
+
+def read_number(word: str) -> tuple[Fraction, str] | None:
+    """A number as people write it, 12, 0.5, 1e-3, 60M or 97%, and its unit; None if it is not one."""
+    found = _NUMBER.fullmatch(word)
+    return (Fraction(found["digits"]) * _UNITS[found["unit"]], found["unit"]) if found else None

@@ -22,6 +22,7 @@ from ressearch.errors import StoreError, StudyError
 from ressearch.store.database import Database, Upgrade, driven_by_another, under_way
 from ressearch.store.postgresql_errors import explained
 from ressearch.store.schema import REVISION, SCHEMA_VERSION, metadata, studies, versions
+from ressearch.store.sql import Answer
 
 SCHEMA = "ressearch"
 MARK = "results store of ressearch"
@@ -75,10 +76,9 @@ class PostgresDatabase(Database):
 
     def _engine(self) -> Engine:
         _require_psycopg()
-        connecting = {key: value for key, value in CONNECTING.items() if key not in self._url.query}
         engine = create_engine(
             self._url,
-            connect_args=connecting,
+            connect_args=self._connecting(),
             pool_size=1,
             max_overflow=0,
             pool_pre_ping=True,
@@ -96,6 +96,9 @@ class PostgresDatabase(Database):
             connection.autocommit = False
 
         return engine
+
+    def _connecting(self) -> dict[str, str]:
+        return {key: value for key, value in CONNECTING.items() if key not in self._url.query}
 
     def version(self) -> int | None:
         """As of every database."""
@@ -176,6 +179,14 @@ class PostgresDatabase(Database):
             connection = plain.execution_options(isolation_level="READ COMMITTED")
             with connection.begin():
                 yield connection
+
+    def ask(self, statement: str, limit: int, seconds: float) -> Answer:
+        """As of every database."""
+        _require_psycopg()
+        from ressearch.store import postgresql_sql
+
+        _, connecting = self.engine.dialect.create_connect_args(self._url)
+        return postgresql_sql.ask(self.name, {**connecting, **self._connecting()}, SESSION, (statement, limit, seconds))
 
     def _connected(self) -> Connection:
         """The connection, or a new one if it is dead. A study under way waits for a server that restarts."""

@@ -37,7 +37,7 @@ _IN = {
         *("id", "macs", "params", "activations", "peak", "depth", "nesting", "skips", "shortest_path", "longest_path"),
         *("mean_path", "receptive_field"),
     ),
-    trials: ("seed", "baseline"),
+    trials: ("seed", "baseline", "proposer", "worker"),
 }
 _SCALES = {"flops": 2}
 """How many times its column a fact is: twice the largest count would not fit into the database's 64 bits."""

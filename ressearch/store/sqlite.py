@@ -16,6 +16,7 @@ from ressearch.errors import StoreError
 from ressearch.store.database import Database, Upgrade, driven_by_another
 from ressearch.store.mounts import require_local
 from ressearch.store.schema import REVISION, SCHEMA_VERSION, metadata, versions
+from ressearch.store.sql import Answer
 
 APPLICATION_ID = 0x52534348
 """Marks an SQLite file as ours ("RSCH")."""
@@ -104,6 +105,12 @@ class SqliteFile(Database):
         writer = self.engine.execution_options(writes=True)
         with self._translated(), writer.begin() as connection:
             yield connection
+
+    def ask(self, statement: str, limit: int, seconds: float) -> Answer:
+        """As of every database."""
+        from ressearch.store import sqlite_sql
+
+        return sqlite_sql.ask(self.path, statement, limit, seconds)
 
     @contextmanager
     def sole_driver(self, study: str) -> Iterator[None]:

@@ -100,6 +100,23 @@ def results_of(connection: Connection, study_id: int, *more: ColumnElement[bool]
     return _told(connection, mine.order_by(trials.c.number))
 
 
+def all_of(connection: Connection, scope: Scope, limits: Limits) -> list[Result]:
+    """All within the limits, study by study in the order of their numbers."""
+    if not scope.all_studies:
+        return results_of(connection, scope.study_id, *_within(limits))
+    firsts = _alike(connection, scope).with_only_columns(_FIRST).where(*_within(limits))
+    return _told(connection, _RESULTS.where(trials.c.id.in_(firsts)).order_by(trials.c.study_id, trials.c.number))
+
+
+def comparable_to(connection: Connection, study_id: int) -> dict[int, str]:
+    """Row id and name of each study of the same recipe and fidelity."""
+    names = ("recipe_digest", *(field.name for field in fields(Fidelity)))
+    study = select(*[studies.c[name] for name in names]).where(studies.c.id == study_id).subquery()
+    same = and_(*[studies.c[name] == study.c[name] for name in names])
+    query = select(studies.c.id, studies.c.name).join_from(studies, study, same).order_by(studies.c.id)
+    return {row.id: row.name for row in connection.execute(query)}
+
+
 def count_of(connection: Connection, scope: Scope, limits: Limits) -> int:
     """How many there are within the limits."""
     found = _alike(connection, scope).where(_IS_FINISHED) if scope.all_studies else _mine(scope)

@@ -17,10 +17,13 @@ from ressearch.cost import Cost
 from ressearch.errors import StoreError, StudyError
 from ressearch.store import rows
 from ressearch.store.address import database_of
+from ressearch.store.best import Asked, By
 from ressearch.store.bulk import Finished, record_all, require_free_numbers
 from ressearch.store.database import Database, Upgrade
 from ressearch.store.filter import parse_filter
+from ressearch.store.frames import Frames
 from ressearch.store.query import DEFAULT_COLUMNS, DEFAULT_SORT, Value, record_of, select_of
+from ressearch.store.questions import Questions
 from ressearch.store.schema import (
     architectures,
     latencies,
@@ -32,7 +35,7 @@ from ressearch.store.schema import (
     trials,
 )
 from ressearch.store.schema import proxies as proxies_table
-from ressearch.store.standing import Limits, Merit, Result, Scope, count_of, front_of, ranked_of, results_of
+from ressearch.store.standing import Limits, Result
 from ressearch.store.writing import (
     KnownRecipe,
     insert_if_new,
@@ -57,8 +60,6 @@ from ressearch.trial import (
     TrialState,
 )
 
-NO_LIMITS = Limits()
-
 
 def version_of(store: str | Path) -> int | None:
     """The version of the store at a path or URL; None where there is none yet.
@@ -68,7 +69,7 @@ def version_of(store: str | Path) -> int | None:
     return database_of(store).version()
 
 
-class Store:
+class Store(Questions):
     """The measurements in one database: an SQLite file by its path, or what a URL means (see `database_of`).
 
     `Store.open` is for what is there, `Store.create` makes a store if need be. A file of an older version is migrated
@@ -297,45 +298,27 @@ class Store:
         with self._database.reading() as connection:
             return [rows.proxies_of(row) for row in connection.execute(query.order_by(proxies_table.c.id))]
 
-    # Questions
+    # Questions, beside those of `Questions`
 
-    def results(self, study_id: int) -> list[Result]:
-        """The finished trials of a study beside their costs, in the order of their numbers."""
-        with self._database.reading() as connection:
-            return results_of(connection, study_id)
-
-    def baselines(self, study_id: int) -> list[Result]:
-        """Those of the results that were named in the file as baselines."""
-        with self._database.reading() as connection:
-            return results_of(connection, study_id, trials.c.baseline.is_not(None))
-
-    def front(self, study_id: int, limits: Limits = NO_LIMITS, *, all_studies: bool = False) -> list[Result]:
-        """The Pareto front of a study's results within limits, by rising MACs, see `ranking.pareto_front`.
-
-        all_studies: of all measurements under the study's recipe and fidelity, whatever study made them.
-        """
-        with self._database.reading() as connection:
-            return front_of(connection, Scope(study_id, all_studies), limits)
-
-    def ranked(
+    def best(
         self,
-        study_id: int,
-        limits: Limits = NO_LIMITS,
+        study: str | None = None,
         *,
-        by: Merit = Merit.EFFICIENCY,
+        by: str = "pareto",
+        max_macs: int | None = None,
+        max_params: int | None = None,
+        min_accuracy: float | None = None,
         limit: int = 10,
         all_studies: bool = False,
     ) -> list[Result]:
-        """The best of a study's results within limits, or of all studies', the best first; at most `limit` of them."""
-        if limit < 1:
-            raise ValueError(f"limit is at least 1, not {limit}")
-        with self._database.reading() as connection:
-            return ranked_of(connection, Scope(study_id, all_studies), limits, by, limit)
+        """The best networks of a study, by name or the one begun last, or of all studies that can be compared to it.
 
-    def count(self, study_id: int, limits: Limits = NO_LIMITS, *, all_studies: bool = False) -> int:
-        """How many of a study's results, or of all studies', are within limits."""
-        with self._database.reading() as connection:
-            return count_of(connection, Scope(study_id, all_studies), limits)
+        by: pareto, the front by rising MACs; efficiency, by falling accuracy per FLOP among those of `min_accuracy`, by
+        default the accuracy of the study's cheapest baseline; accuracy, by falling accuracy; knee, the one network at
+        the knee of the front. Raises NothingFitsError if none is within the limits.
+        """
+        asked = Asked(self, *self.study(study), Limits(max_macs, max_params, min_accuracy), all_studies)
+        return asked.chosen(By(by), limit)
 
     def query(
         self,
@@ -390,6 +373,11 @@ class Store:
         query = query.where(trials.c.architecture_id == architecture_id).order_by(trials.c.id)
         with self._database.reading() as connection:
             return [(row.study_name, rows.trial_of(row)) for row in connection.execute(query)]
+
+    @property
+    def frames(self) -> Frames:
+        """The answers as pandas tables."""
+        return Frames(self)
 
     def _measured(self, table: Table, key: MeasurementKey) -> Measurement | None:
         with self._database.reading() as connection:

@@ -1,0 +1,89 @@
+"""Questions that a store answers from the database alone; `Store` has them too."""
+
+from __future__ import annotations
+
+from ressearch.store.database import Database
+from ressearch.store.history import Event, events_of
+from ressearch.store.schema import trials
+from ressearch.store.sql import MOST_ROWS, SECONDS, Answer
+from ressearch.store.standing import (
+    Limits,
+    Merit,
+    Result,
+    Scope,
+    all_of,
+    comparable_to,
+    count_of,
+    front_of,
+    ranked_of,
+    results_of,
+)
+
+NO_LIMITS = Limits()
+
+
+class Questions:
+    """What `Store` inherits. Studies are named by the id of their row, see `Store.study`."""
+
+    _database: Database
+
+    def results(self, study_id: int, limits: Limits = NO_LIMITS, *, all_studies: bool = False) -> list[Result]:
+        """The finished trials of a study within limits beside their costs, in the order of their numbers.
+
+        all_studies: of all studies of the same recipe and fidelity; a measurement that several share comes once.
+        """
+        with self._database.reading() as connection:
+            return all_of(connection, Scope(study_id, all_studies), limits)
+
+    def comparable(self, study_id: int) -> dict[int, str]:
+        """Row id and name of each study whose accuracies can stand beside this one's: of one recipe and fidelity."""
+        with self._database.reading() as connection:
+            return comparable_to(connection, study_id)
+
+    def baselines(self, study_id: int) -> list[Result]:
+        """Those of the results that were named in the file as baselines."""
+        with self._database.reading() as connection:
+            return results_of(connection, study_id, trials.c.baseline.is_not(None))
+
+    def front(self, study_id: int, limits: Limits = NO_LIMITS, *, all_studies: bool = False) -> list[Result]:
+        """The Pareto front of a study's results within limits, by rising MACs, see `ranking.pareto_front`.
+
+        all_studies: of all measurements under the study's recipe and fidelity, whatever study made them.
+        """
+        with self._database.reading() as connection:
+            return front_of(connection, Scope(study_id, all_studies), limits)
+
+    def ranked(
+        self,
+        study_id: int,
+        limits: Limits = NO_LIMITS,
+        *,
+        by: Merit = Merit.EFFICIENCY,
+        limit: int = 10,
+        all_studies: bool = False,
+    ) -> list[Result]:
+        """The best of a study's results within limits, or of all studies', the best first; at most `limit` of them."""
+        if limit < 1:
+            raise ValueError(f"limit is at least 1, not {limit}")
+        with self._database.reading() as connection:
+            return ranked_of(connection, Scope(study_id, all_studies), limits, by, limit)
+
+    def count(self, study_id: int, limits: Limits = NO_LIMITS, *, all_studies: bool = False) -> int:
+        """How many of a study's results, or of all studies', are within limits."""
+        with self._database.reading() as connection:
+            return count_of(connection, Scope(study_id, all_studies), limits)
+
+    def events(self, architecture_id: str) -> list[Event]:
+        """All that became known of an architecture: trials, rungs, retrainings and more, the earliest first."""
+        with self._database.reading() as connection:
+            return events_of(connection, architecture_id)
+
+    def sql(self, statement: str, *, limit: int = MOST_ROWS, seconds: float = SECONDS) -> Answer:
+        """The answer to one SELECT in the database's own SQL, over a connection that cannot write.
+
+        limit: rows at most. seconds: how long the database may take. Raises FilterError for what is wrong or does more
+        than read, and StoreError where there is no answer in time.
+        """
+        if limit < 1:
+            raise ValueError(f"limit is at least 1, not {limit}")
+        return self._database.ask(statement, limit, seconds)
