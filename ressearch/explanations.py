@@ -257,7 +257,7 @@ _EXPLANATIONS = {
         "no network fits what was asked for",
         "No network that was drawn from the space is within its limits, or a file names no network where one is "
         "needed. Limits that almost nothing satisfies leave a search nothing to choose from: widen them, or offer "
-        "other widths and depths.",
+        "other widths and depths. `ressearch best` says so too of its own limits, and which network comes nearest.",
         "stages: [{width: 16, block: {use: basic}}]\nlimits: {macs: {max: 1k}}",
         "stages: [{width: 16, block: {use: basic}}]\nlimits: {macs: {max: 10M}}",
     ),
@@ -282,7 +282,7 @@ _EXPLANATIONS = {
         "A filter is made of comparisons, NAME OPERATOR VALUE, joined by and, or, not and parentheses. Operators are "
         "=, !=, <, <=, >, >=; texts and kinds of blocks have = and != alone. Numbers may end in k, M or G, an accuracy "
         "in %; a text with spaces is quoted, and `none` is what is not known. `ressearch query --names` lists the "
-        "names, which serve --columns and --sort too.",
+        "names, which serve --columns and --sort too. What stands after --sql is one SELECT; --tables lists the tables.",
         "ressearch query 'parms < 5M and accuracy >= 97'",
         "ressearch query 'params < 5M and accuracy >= 97%'",
     ),
