@@ -282,7 +282,7 @@ _EXPLANATIONS = {
         "A filter is made of comparisons, NAME OPERATOR VALUE, joined by and, or, not and parentheses. Operators are "
         "=, !=, <, <=, >, >=; texts and kinds of blocks have = and != alone. Numbers may end in k, M or G, an accuracy "
         "in %; a text with spaces is quoted, and `none` is what is not known. `ressearch query --names` lists the "
-        "names, which serve --columns and --sort too. What stands after --sql is one SELECT; --tables lists the tables.",
+        "names, which serve --columns and --sort too. After --sql stands one SELECT; --tables lists the tables.",
         "ressearch query 'parms < 5M and accuracy >= 97'",
         "ressearch query 'params < 5M and accuracy >= 97%'",
     ),
