@@ -35,8 +35,8 @@ WATCHED = '"$@" & pid=$!; read -r _; kill -INT $pid; wait $pid'
 class Server:
     """A server that runs; `database` makes a new one in it."""
 
-    def __init__(self, folder: Path, identity: dict[str, Any]) -> None:
-        self.folder, self.data, self._identity = folder, folder / "data", identity
+    def __init__(self, folder: Path, identity: dict[str, Any], **settings: str) -> None:
+        self.folder, self.data, self._identity, self._settings = folder, folder / "data", identity, settings
         self._binaries = _usable_binaries(folder, identity)
         self._numbers = itertools.count()
         with socket.socket() as probe:
@@ -65,6 +65,7 @@ class Server:
             "shared_buffers": "16MB",
             "max_connections": 40,
             "log_min_messages": "fatal",
+            **self._settings,
         }
         flags = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         command = [str(self._binaries / "postgres"), "-D", str(self.data), *flags]
@@ -146,15 +147,15 @@ def _binaries() -> Path:
 
 
 @contextmanager
-def running_server() -> Iterator[Server]:
-    """A server of one's own."""
+def running_server(**settings: str) -> Iterator[Server]:
+    """A server of one's own. settings: of its configuration, in place of those of the tests."""
     with tempfile.TemporaryDirectory(prefix="ressearch-postgresql-") as name:
         folder, identity = Path(name), {}
         if os.geteuid() == 0:
             nobody = pwd.getpwnam("nobody")
             identity = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
             os.chown(folder, nobody.pw_uid, nobody.pw_gid)
-        server = Server(folder, identity)
+        server = Server(folder, identity, **settings)
         server.start()
         try:
             yield server

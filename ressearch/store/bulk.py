@@ -78,6 +78,8 @@ def record_all(
     """
     now = time.time()
     _require_different_numbers(finished)
+    if connection.dialect.name == "postgresql":  # which does not know yet how long its tables are about to be
+        connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
     told = {(study_id, one.key.recipe_digest, one.recipe) for one in finished} - known
     keep_recipes(connection, study_id, told)
     _keep_architectures(connection, finished)

@@ -21,6 +21,8 @@ from ressearch.store.sql import Answer
 APPLICATION_ID = 0x52534348
 """Marks an SQLite file as ours ("RSCH")."""
 BUSY_SECONDS = 30
+CACHE_KIB = 64 * 1024
+"""At most so much memory for pages: keys of architectures are spread over all of an index."""
 DENIED = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM)
 
 
@@ -44,6 +46,7 @@ class SqliteFile(Database):
                 _log_ahead(connection)
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA foreign_keys = ON")
+            connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
 
         @event.listens_for(engine, "begin")
         def begin(connection: Connection) -> None:
