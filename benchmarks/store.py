@@ -36,16 +36,10 @@ SPACE = Path(__file__).parent.parent / "search_spaces" / "fashion.yaml"
 EACH = 10_000
 RECIPES = [Recipe(lr=0.1), Recipe(lr=0.2)]
 CHECKSUM = "0" * 16
-READ_WHOLE = (
-    *("SCAN trials", "SCAN measurements", "SCAN architectures"),
-    *("Seq Scan on trials", "Seq Scan on measurements", "Seq Scan on architectures"),
-)
-    "SCAN trials",
-    "SCAN measurements",
-    "SCAN architectures",
-    "Seq Scan on trials",
-    "Seq Scan on measurements",
-)
+LARGE = ("trials", "measurements", "architectures")
+READ_WHOLE = [f"{how} {table}" for how in ("SCAN", "Seq Scan on") for table in LARGE]
+    f"{how} {table}" for how in ("SCAN", "Seq Scan on") for table in ("trials", "measurements", "architectures")
+]
 
 
 def drawn(space: SearchSpace, count: int) -> list[Candidate]:

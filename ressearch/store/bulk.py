@@ -158,14 +158,16 @@ def _keep_trials(
 ) -> int:
     """How many were inserted: those whose measurements are there. repeated: whose keys stood before among them."""
     mark = MARKS[connection.dialect.name]
+    # PostgreSQL, which knows nothing of a table that is just being filled, might look through all of a recipe
+    key = KEY if connection.dialect.name == "sqlite" else [*KEY[:1], f"{KEY[1]} || ''", *KEY[2:]]
     older = _IS_OLDER[connection.dialect.name].format(last=last)
     statement = (
         f"INSERT INTO trials ({', '.join(_GIVEN)}, started, finished, reused, measurement_id)"
         f" SELECT {', '.join([mark] * (len(_GIVEN) + 2))}, {mark} OR {older}, id FROM measurements"
-        f" WHERE {' AND '.join(f'{name} = {mark}' for name in KEY)}"
+        f" WHERE {' AND '.join(f'{name} = {mark}' for name in key)}"
     )
     given = (_given(rows.row_of_trial(study_id, one.trial)) for one in finished)
-    values = [(*trial, now, now, again, *key) for trial, again, key in zip(given, repeated, keys, strict=True)]
+    values = [(*trial, now, now, again, *own) for trial, again, own in zip(given, repeated, keys, strict=True)]
     return connection.exec_driver_sql(statement, values).rowcount
 
 
