@@ -38,8 +38,6 @@ RECIPES = [Recipe(lr=0.1), Recipe(lr=0.2)]
 CHECKSUM = "0" * 16
 LARGE = ("trials", "measurements", "architectures")
 READ_WHOLE = [f"{how} {table}" for how in ("SCAN", "Seq Scan on") for table in LARGE]
-    f"{how} {table}" for how in ("SCAN", "Seq Scan on") for table in ("trials", "measurements", "architectures")
-]
 
 
 def drawn(space: SearchSpace, count: int) -> list[Candidate]:
