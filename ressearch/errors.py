@@ -9,6 +9,7 @@
     ├── DataError           a data set is unknown, missing or damaged
     ├── StoreError          the results store cannot be used, or does not hold what was asked for
     ├── FilterError         a question to the store cannot be read
+    ├── ExchangeError       a file of exported records cannot be imported
     ├── StudyError          a study cannot start or go on
     │   └── EvaluatorError  the training that a user brings cannot be found or called
     ├── DeviceError         there is no such device
@@ -162,6 +163,13 @@ class FilterError(RessearchError):
         marks = "^" * max(1, min(self.end - self.start, len(shown) - column + 1))
         place = ["  |", f"  | {shown}", f"  | {' ' * (column - 1)}{marks}"] if self.text else []
         return "\n".join([head, *place, *(f"  = help: {hint}" for hint in rest)])
+
+
+class ExchangeError(RessearchError):
+    """A file of exported records cannot be imported: it is damaged, of a newer version, or contradicts the store."""
+
+    code = "E520"
+    exit_status = 2
 
 
 class StudyError(RessearchError):

@@ -78,6 +78,17 @@ class Database(ABC):
         """Refuses a second process that drives the same study; ends with the process, however it ends."""
 
     @abstractmethod
+    def undisturbed(self, connection: Connection, study: str) -> AbstractContextManager[None]:
+        """While it is entered, in a writing transaction of this connection, nobody may begin to drive the study.
+
+        Raises StudyError if somebody does.
+        """
+
+    @abstractmethod
+    def driven(self, connection: Connection) -> Iterator[str]:
+        """Names of studies that other processes are driving."""
+
+    @abstractmethod
     def _explained(self, error: DatabaseError) -> StoreError: ...
 
     @contextmanager

@@ -53,6 +53,12 @@ SESSION = {
 DURABLE = "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
 """An acknowledged write is on the server's disk."""
 TRY_LOCK = text("SELECT pg_try_advisory_lock(:key)")
+TRY_LOCK_HERE = text("SELECT pg_try_advisory_xact_lock(:key)")
+HELD = (
+    "SELECT (classid::bigint << 32) | objid::bigint FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1"
+    " AND granted AND pid <> pg_backend_pid()"
+    " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+)
 UNLOCK = text("SELECT pg_advisory_unlock(:key)")
 
 
@@ -141,7 +147,7 @@ class PostgresDatabase(Database):
         from ressearch.store.migrations import run_all
 
         for name in list(connection.scalars(select(studies.c.name))):
-            if not connection.scalar(text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": _key("study", name)}):
+            if not connection.scalar(TRY_LOCK_HERE, {"key": _key("study", name)}):
                 raise under_way(self.name, name)
         try:
             run_all(connection, version)
@@ -213,6 +219,18 @@ class PostgresDatabase(Database):
             self._driven = None
             with suppress(StoreError), self.reading() as connection:  # a server that is gone has forgotten the lock
                 connection.execute(UNLOCK, key)
+
+    @contextmanager
+    def undisturbed(self, connection: Connection, study: str) -> Iterator[None]:
+        """As of every database; until the transaction ends."""
+        if not connection.scalar(TRY_LOCK_HERE, {"key": _key("study", study)}):
+            raise driven_by_another(study)
+        yield
+
+    def driven(self, connection: Connection) -> Iterator[str]:
+        """As of every database: studies whose locks others hold, on whatever machine."""
+        held = set(connection.scalars(text(HELD)))
+        yield from (name for name in connection.scalars(select(studies.c.name)).all() if _key("study", name) in held)
 
     def _lock_again(self, connection: Any, study: str) -> None:
         """Get back the lock that a lost connection held, and may still hold where the server has not noticed yet."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import glob
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +126,22 @@ class SqliteFile(Database):
                 yield
         except Timeout as error:
             raise driven_by_another(study) from error
+
+    def undisturbed(self, connection: Connection, study: str) -> AbstractContextManager[None]:
+        """As of every database."""
+        return self.sole_driver(study)
+
+    def driven(self, connection: Connection | None = None) -> Iterator[str]:
+        """As of every database: studies whose lock files are locked."""
+        from filelock import FileLock, Timeout
+
+        resolved = self.path.resolve()
+        for lock in sorted(resolved.parent.glob(f"{glob.escape(resolved.name)}.*.lock")):
+            try:
+                with suppress(PermissionError), FileLock(lock, timeout=0):
+                    pass
+            except Timeout:
+                yield lock.name.removeprefix(f"{resolved.name}.").removesuffix(".lock")
 
     def is_empty(self) -> bool:
         """Whether the file holds nothing, e.g. because the program that was making a store of it was killed."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Select, Table, and_, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
@@ -59,6 +59,10 @@ from ressearch.trial import (
     Trial,
     TrialState,
 )
+
+if TYPE_CHECKING:
+    from ressearch.store.lines import Line
+    from ressearch.store.merge import Imported
 
 
 def version_of(store: str | Path) -> int | None:
@@ -297,6 +301,22 @@ class Store(Questions):
         query = select(proxies_table).where(proxies_table.c.architecture_id == architecture_id)
         with self._database.reading() as connection:
             return [rows.proxies_of(row) for row in connection.execute(query.order_by(proxies_table.c.id))]
+
+    # As a whole
+
+    def export(self, study: str | None = None) -> Iterator[str]:
+        """All records as JSON lines, or those of one study, as they are when it begins. Raises StoreError for none."""
+        from ressearch.store.exchange import exported
+
+        study_id = None if study is None else self.study(study)[0]
+        with self._database.reading() as connection:
+            yield from exported(connection, study_id)
+
+    def import_(self, name: str, lines: Iterable[Line], renames: Mapping[str, str] | None = None) -> Imported:
+        """Merge what `export` wrote, all or nothing; see `ressearch.store.merge.merged`."""
+        from ressearch.store.merge import merged
+
+        return merged(self._database, name, lines, renames or {})
 
     # Questions, beside those of `Questions`
 

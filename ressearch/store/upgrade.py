@@ -30,7 +30,7 @@ def upgrade(file: SqliteFile) -> Upgrade | None:
         version = file.require_ours(connection)
         if version == SCHEMA_VERSION:
             return None
-        _require_no_search(path)
+        _require_no_search(file)
         backup = _backup(path, version)
         try:
             _migrate(connection, path, version)
@@ -40,18 +40,11 @@ def upgrade(file: SqliteFile) -> Upgrade | None:
     return Upgrade(version, backup)
 
 
-def _require_no_search(path: Path) -> None:
-    """A search holds the lock file of its study; on a file of an older version it is one of the older program."""
-    from filelock import FileLock, Timeout
-
-    resolved = path.resolve()
-    for lock in sorted(resolved.parent.glob(f"{resolved.name}.*.lock")):
-        try:
-            with suppress(PermissionError), FileLock(lock, timeout=0):
-                pass
-        except Timeout as error:
-            study = lock.name.removeprefix(f"{resolved.name}.").removesuffix(".lock")
-            raise under_way(str(path), study) from error
+def _require_no_search(file: SqliteFile) -> None:
+    """On a file of an older version, a search is one of the older program."""
+    study = next(file.driven(), None)
+    if study is not None:
+        raise under_way(file.name, study)
 
 
 def _backup(path: Path, version: int) -> Path:
