@@ -286,6 +286,15 @@ _EXPLANATIONS = {
         "ressearch query 'parms < 5M and accuracy >= 97'",
         "ressearch query 'params < 5M and accuracy >= 97%'",
     ),
+    "E520": Explanation(
+        "a file of exported records cannot be imported",
+        "A line of it is damaged, the file was cut off, a newer version wrote it, or it holds a study that is another "
+        "one in this store under the same name: begun with another space, recipe, data or seed, or with other networks "
+        "as its trials. The message names the line. Nothing of the file is kept, and the store is as it was. Export it "
+        "again, or give its study another name.",
+        "ressearch store import results.jsonl",
+        "ressearch store import results.jsonl --rename demo=demo-2",
+    ),
     "E600": Explanation(
         "a study cannot start or go on",
         "A study goes on only with the space, data, recipe and seed that it was begun with, driven by one process at a "

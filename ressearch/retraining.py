@@ -22,14 +22,15 @@ def retrain(
     device: str = "cpu",
     checkpoint: Path | None = None,
     compiled: bool = False,
+    weights: Path | None = None,
 ) -> Retraining:
     """Train the network once at full fidelity, and measure it on `data.validation`.
 
-    data: as `load_final_data` gives it, where that part holds the test images. checkpoint, compiled, and what is
-    raised: see `measure`.
+    data: as `load_final_data` gives it, where that part holds the test images. checkpoint, compiled, weights,
+    and what is raised: see `measure`.
     """
     fidelity = Fidelity(epochs)
-    measurement = measure(architecture, data, recipe, fidelity, seed, device, checkpoint, compiled)
+    measurement = measure(architecture, data, recipe, fidelity, seed, device, checkpoint, compiled, weights)
     return Retraining(architecture.id, recipe, data.checksum, fidelity, seed, measurement)
 
 

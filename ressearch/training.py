@@ -43,12 +43,14 @@ def measure(
     device: str = "cpu",
     checkpoint: Path | None = None,
     compiled: bool = False,
+    weights: Path | None = None,
 ) -> Measurement:
     """Train a network and measure it on the validation images.
 
     checkpoint: a file that is rewritten after each epoch; where there is one of the same training, it goes on from
     there, and ends as if it had never stopped (on a CPU with one thread bit for bit); that may be one of fewer epochs
     of the same schedule. compiled: by `torch.compile`, which takes longer than a short training.
+    weights: a file for the weights that were measured, see `Training.write_weights`.
     Raises DivergedError if a loss becomes NaN or infinite, naming the epoch, and TrainingError if the network does
     not fit the data, or the checkpoint is of another training or beyond these epochs.
     """
@@ -63,7 +65,10 @@ def measure(
         training.epoch()
         if checkpoint is not None:
             training.save(checkpoint)
-    return training.measurement(data.validation)
+    measurement = training.measurement(data.validation)
+    if weights is not None:
+        training.write_weights(weights)
+    return measurement
 
 
 def require_fit(architecture: Architecture, data: SearchData) -> None:
@@ -182,6 +187,21 @@ class Training:
         path.parent.mkdir(parents=True, exist_ok=True)
         unfinished = path.with_name(f"{path.name}.{os.getpid()}")
         torch.save(state, unfinished)
+        unfinished.replace(path)
+
+    def write_weights(self, path: Path) -> None:
+        """Write the weights that are measured, as a `Network` of the architecture loads them, whole and for good.
+
+        `torch.load(path, weights_only=True)` reads them: tensors by name, on the CPU.
+        """
+        network = self.network if self.average is None else self.average.module
+        state = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
+        path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = path.with_name(f"{path.name}.{os.getpid()}")
+        with unfinished.open("wb") as file:
+            torch.save(state, file)
+            file.flush()
+            os.fsync(file.fileno())
         unfinished.replace(path)
 
     def restore(self, path: Path) -> None:

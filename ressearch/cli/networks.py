@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 @click.option("--data", "source", help="Data set, instead of the study's.")
 @click.option("--set", "changes", metavar="KEY=VALUE", multiple=True, help="A field of the recipe, e.g. lr=0.2.")
 @click.option("--compile", "compiled", is_flag=True, help="With torch.compile: for long trainings.")
+@click.option("--keep", is_flag=True, help="Keep the trained weights in a folder beside the store.")
 @device_option
 @format_option("table", "json")
 @store_option
@@ -49,6 +50,7 @@ def retrain(
     source: str | None,
     changes: tuple[str, ...],
     compiled: bool,
+    keep: bool,
     device: str,
     form: str,
     store: str | Path,
@@ -58,6 +60,9 @@ def retrain(
     ID is the beginning of an id in the store. The training images are all but the test images, those that validated
     the search among them; nothing else touches the test images. The recipe is the one under which a study measured the
     network. Interrupted, the same command goes on.
+
+    With --keep the weights of each training are written to FOLDER/NAME.pt, told on stderr: torch.load(PATH,
+    weights_only=True) is a state dictionary of ressearch.network.Network.
     """
     from ressearch.data import load_final_data
     from ressearch.device import chosen_device
@@ -67,11 +72,11 @@ def retrain(
     origin, trial = _origin(opened, architecture.id, study)
     recipe = _changed(_recipe_of(origin, trial), changes)
     data = load_final_data(data_source(origin, source))
-    known, new = _known(opened, architecture.id, recipe, data, epochs, range(seeds))
+    known, new = _known(opened, architecture.id, recipe, data, epochs, range(seeds), keep)
     for one in known:
         _say(one, len(data.validation), "known from the store")
     try:
-        found = [*known, *_trained(opened, store, architecture, data, recipe, epochs, new, device, compiled)]
+        found = [*known, *_trained(opened, store, architecture, data, recipe, epochs, new, device, compiled, keep)]
     except KeyboardInterrupt:
         click.echo("\ninterrupted; what is finished is kept, and the same command goes on", err=True)
         sys.exit(INTERRUPTED)
@@ -91,26 +96,41 @@ def _trained(
     seeds: Sequence[int],
     device: str,
     compiled: bool,
+    keep: bool,
 ) -> Iterator[Retraining]:
     """Trainings that are recorded one by one; one that fails is told of and left out."""
     from ressearch.retraining import checkpoint_name, retrain
     from ressearch.store import database_of
 
-    folder = database_of(store).checkpoints / "retrain"
+    database = database_of(store)
+    folder = database.checkpoints / "retrain"
     for seed in seeds:
-        checkpoint = folder / checkpoint_name(architecture, data, recipe, epochs, seed)
+        name = checkpoint_name(architecture, data, recipe, epochs, seed)
+        checkpoint, weights = folder / name, database.artifacts / f"{name}.pt" if keep else None
         try:
-            one = opened.record_retraining(
-                retrain(architecture, data, recipe, epochs, seed, device, checkpoint, compiled)
-            )
+            trained = retrain(architecture, data, recipe, epochs, seed, device, checkpoint, compiled, weights)
         except DivergedError as error:
             click.echo(f"seed {seed} failed: {error.message}; a lower rate may help: --set lr=...", err=True)
         else:
-            _say(one, len(data.validation), f"{one.measurement.seconds:.0f} s")
+            one = opened.record_retraining(trained)
+            _say(trained, len(data.validation), f"{trained.measurement.seconds:.0f} s")
+            if weights is not None:
+                _keep(opened, trained, weights)
             yield one
         checkpoint.unlink(missing_ok=True)
     with suppress(OSError):  # there is none, or another retraining has something in it
         folder.rmdir()
+
+
+def _keep(store: Store, trained: Retraining, weights: Path) -> None:
+    """Record weights that have been written."""
+    from ressearch.store.artifacts import artifact_of
+    from ressearch.trial import MeasurementKey
+
+    digest = trained.recipe.digest(trained.data_checksum)
+    key = MeasurementKey(trained.architecture_id, digest, trained.fidelity, trained.seed)
+    store.record_artifact(key, artifact_of(weights))
+    click.echo(f"seed {trained.seed}: weights in {weights}", err=True)
 
 
 def _origin(store: Store, id: str, study: str | None) -> tuple[Study, Trial]:
@@ -161,10 +181,11 @@ def _value(kind: type, text: str) -> Any:
 
 
 def _known(
-    store: Store, id: str, recipe: Recipe, data: SearchData, epochs: int, seeds: Sequence[int]
+    store: Store, id: str, recipe: Recipe, data: SearchData, epochs: int, seeds: Sequence[int], keep: bool
 ) -> tuple[list[Retraining], list[int]]:
-    """What the store knows of these trainings already, and the seeds that are left."""
-    stored = [one for one in store.retrainings(id) if (one.recipe, one.data_checksum) == (recipe, data.checksum)]
+    """What the store knows of these trainings already, and the seeds that are left; keep: it has the weights too."""
+    there = [one for one, _ in store.artifacts(id)] if keep else store.retrainings(id)
+    stored = [one for one in there if (one.recipe, one.data_checksum) == (recipe, data.checksum)]
     of_seed = {one.seed: one for one in stored if one.fidelity.epochs == epochs}
     return [of_seed[seed] for seed in seeds if seed in of_seed], [seed for seed in seeds if seed not in of_seed]
 

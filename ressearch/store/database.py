@@ -29,12 +29,15 @@ class Database(ABC):
     """Where a store is, or is to be. Nothing is read or written before one of the methods is called.
 
     name: how messages call it, without a password. secret: whether its address holds one. checkpoints: the folder for
-    those of its running trials, on this machine.
+    those of its running trials, on this machine. artifacts: the folder for weights that are kept, on this machine too.
+    shared: whether other machines use it, which have such folders of their own.
     """
 
     name: str
     checkpoints: Path
+    artifacts: Path
     secret = False
+    shared = False
 
     @cached_property
     def engine(self) -> Engine:

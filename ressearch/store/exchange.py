@@ -88,7 +88,7 @@ def _line(record: dict[str, Any]) -> str:
 
 def _records(connection: Connection, kind: str, study_id: int | None) -> Iterator[dict[str, Any]]:
     table, names = COLUMNS[kind]
-    more = _MORE.get(kind, lambda connection, study_id: lambda row: {})(connection, study_id)
+    more = _MORE.get(kind, _nothing)(connection, study_id)
     query = _trials_query() if table is trials else select(table)
     for row in _rows(connection, _ordered(_within(query, table, study_id), table)):
         yield {name: _unfolded(name, getattr(row, name)) for name in names} | more(row)
@@ -168,11 +168,15 @@ class _Following:
 More = Callable[[Row[Any]], dict[str, Any]]
 
 
+def _nothing(connection: Connection, study_id: int | None) -> More:
+    return lambda row: {}
+
+
 def _kinds(connection: Connection, study_id: int | None) -> More:
     query = _within(select(block_kinds).join(architectures), architectures, study_id)
     rows = _rows(connection, query.order_by(architectures.c.id))
     following = _Following(rows, lambda row: row.architecture_id)
-    return lambda row: {"kinds": {of_kind.kind: of_kind.count for of_kind in sorted(following.of(row.id))}}
+    return lambda row: {"kinds": {kind: count for _, kind, count in sorted(following.of(row.id))}}
 
 
 _KEY_LABELS = [measurements.c[name].label(f"measured_{name}") for name in KEY[1:]]

@@ -69,6 +69,8 @@ class PostgresDatabase(Database):
     is the lock, and a new connection must get it back before anything is written.
     """
 
+    shared = True
+
     def __init__(self, url: URL) -> None:
         self._url = url.set(drivername="postgresql+psycopg")
         place = {key: value for key, value in url.query.items() if key in ("host", "port")}
@@ -78,6 +80,7 @@ class PostgresDatabase(Database):
         host, port = (url.host or place.get("host", ""), url.port or place.get("port", 5432))
         self._digest = sha256(f"{host}:{port}/{url.database}".encode()).hexdigest()[:16]
         self.checkpoints = Path("runs", "checkpoints", self._digest).resolve()
+        self.artifacts = Path("runs", "artifacts", self._digest).resolve()
         self._driven: str | None = None
 
     def _engine(self) -> Engine:

@@ -35,6 +35,7 @@ class SqliteFile(Database):
         self.name = str(path)
         resolved = path.resolve()
         self.checkpoints = resolved.with_name(f"{resolved.name}.checkpoints")
+        self.artifacts = resolved.with_name(f"{resolved.name}.artifacts")
         self._fresh = False
 
     def _engine(self) -> Engine:

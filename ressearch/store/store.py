@@ -47,6 +47,7 @@ from ressearch.store.writing import (
     values_of_measurement,
 )
 from ressearch.trial import (
+    Artifact,
     Failure,
     Fidelity,
     Latency,
@@ -61,6 +62,8 @@ from ressearch.trial import (
 )
 
 if TYPE_CHECKING:
+    from ressearch.store.artifacts import Removal
+    from ressearch.store.check import Finding
     from ressearch.store.lines import Line
     from ressearch.store.merge import Imported
 
@@ -302,6 +305,28 @@ class Store(Questions):
         with self._database.reading() as connection:
             return [rows.proxies_of(row) for row in connection.execute(query.order_by(proxies_table.c.id))]
 
+    # Weights
+
+    def record_artifact(self, key: MeasurementKey, artifact: Artifact) -> None:
+        """Record the weights of a stored retraining, which lie in the store's folder; earlier ones are replaced."""
+        from ressearch.store.artifacts import record_artifact
+
+        record_artifact(self._database, key, artifact)
+
+    def artifacts(self, architecture_id: str | None = None) -> list[tuple[Retraining, Artifact]]:
+        """The weights that are kept of an architecture, or of all, with the retrainings that they are of."""
+        from ressearch.store.artifacts import artifacts_of
+
+        return artifacts_of(self._database, architecture_id)
+
+    def prune(
+        self, *, off_front: bool = False, older_than: float | None = None, dry_run: bool = False
+    ) -> list[Removal]:
+        """Remove weights that nothing refers to, and unwanted ones, see `ressearch.store.artifacts.prune`."""
+        from ressearch.store.artifacts import prune
+
+        return prune(self._database, off_front=off_front, older_than=older_than, dry_run=dry_run)
+
     # As a whole
 
     def export(self, study: str | None = None) -> Iterator[str]:
@@ -317,6 +342,12 @@ class Store(Questions):
         from ressearch.store.merge import merged
 
         return merged(self._database, name, lines, renames or {})
+
+    def findings(self, all_architectures: bool = False) -> Iterator[Finding]:
+        """What is inconsistent in the store, see `ressearch.store.check`."""
+        from ressearch.store.check import findings
+
+        return findings(self._database, all_architectures)
 
     # Questions, beside those of `Questions`
 
