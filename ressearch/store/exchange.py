@@ -173,10 +173,11 @@ def _nothing(connection: Connection, study_id: int | None) -> More:
 
 
 def _kinds(connection: Connection, study_id: int | None) -> More:
-    query = _within(select(block_kinds).join(architectures), architectures, study_id)
+    columns = (block_kinds.c.architecture_id, block_kinds.c.kind, block_kinds.c["count"].label("number"))
+    query = _within(select(*columns).join(architectures), architectures, study_id)
     rows = _rows(connection, query.order_by(architectures.c.id))
     following = _Following(rows, lambda row: row.architecture_id)
-    return lambda row: {"kinds": {kind: count for _, kind, count in sorted(following.of(row.id))}}
+    return lambda row: {"kinds": {found.kind: found.number for found in sorted(following.of(row.id))}}
 
 
 _KEY_LABELS = [measurements.c[name].label(f"measured_{name}") for name in KEY[1:]]
