@@ -14,15 +14,16 @@ import time
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
-from sqlalchemy import text
-
 from ressearch.errors import StudyError
 from ressearch.store import Store
+from ressearch.store.lines import Line
 from ressearch.trial import MeasurementKey, TrialState
+from tests.drawn_stores import ENDS, Step, contents, happen
 from tests.store_samples import CHECKSUM, MEASURED, RECIPE, ROOT, STUDY, begin, network, together
 
 KILLS = int(os.environ.get("RESSEARCH_KILLS", "20"))
@@ -86,29 +87,9 @@ def kill_writers(url: str, moments: list[tuple[int, float]]) -> list[int]:
     return acknowledged
 
 
-ORPHANS = {
-    "trials without their study": "trials t LEFT JOIN studies p ON p.id = t.study_id WHERE p.id IS NULL",
-    "trials without their network": (
-        "trials t LEFT JOIN architectures p ON p.id = t.architecture_id WHERE p.id IS NULL"
-    ),
-    "complete trials without what they measured": (
-        "trials t LEFT JOIN measurements p ON p.id = t.measurement_id WHERE t.state = 'complete' AND p.id IS NULL"
-    ),
-    "measurements of no trial": ("measurements m LEFT JOIN trials t ON t.measurement_id = m.id WHERE t.id IS NULL"),
-    "measurements by an unknown recipe": (
-        "measurements m LEFT JOIN recipes p ON p.digest = m.recipe_digest WHERE p.digest IS NULL"
-    ),
-}
-
-
 def require_whole(store: Store) -> None:
-    """No half of a transaction is there, and SQLite finds its own file sound."""
-    with store._database.reading() as connection:
-        for what, condition in ORPHANS.items():
-            assert connection.scalar(text(f"SELECT count(*) FROM {condition}")) == 0, what
-        if connection.dialect.name == "sqlite":
-            assert connection.execute(text("PRAGMA integrity_check")).all() == [("ok",)]
-            assert connection.execute(text("PRAGMA foreign_key_check")).all() == []
+    """No half of a transaction is there, and `store check` finds nothing."""
+    assert [str(finding) for finding in store.findings(True) if not finding.remark] == []
 
 
 def test_kill_9_loses_no_acknowledged_measurement(store_url: str) -> None:
@@ -119,6 +100,43 @@ def test_kill_9_loses_no_acknowledged_measurement(store_url: str) -> None:
 def test_kill_9_at_random_moments_loses_no_acknowledged_measurement(store_url: str) -> None:
     drawn = random.Random(0)
     assert len(kill_writers(store_url, [(1, drawn.uniform(0, 0.25)) for _ in range(KILLS)])) >= KILLS
+
+
+IMPORTER = """
+import sys
+from ressearch.store import Store
+from ressearch.store.lines import read_stream
+
+store = Store.create(sys.argv[1])
+print("begins", flush=True)
+store.import_("stdin", read_stream("stdin", sys.stdin.buffer))
+print("done", flush=True)
+"""
+
+
+def test_kill_9_while_importing_leaves_the_store_as_it_was(store_url: str, tmp_path: Path) -> None:
+    """Killed when most of the file has been read; the same file is taken afterwards."""
+    with closing(Store.create(tmp_path / "other.db")) as other:
+        happen(other, [Step("other", net, end, seed) for net in range(3) for end in ENDS for seed in range(9)])
+        lines = list(other.export())
+    with closing(Store.create(store_url)) as store:
+        happen(store, [Step("demo", 2, "complete later"), Step("demo", 4, "running")])
+        before = contents(store)
+    with process(IMPORTER, store_url) as importer:
+        assert turn([importer]) == ["begins\n"]
+        assert importer.stdin
+        text = "".join(lines[:-1])
+        assert len(text) > 3 * 65_536  # far more than a pipe holds: when it is written, most of it has been read
+        importer.stdin.write(text)
+        importer.stdin.flush()
+        importer.kill()
+        importer.wait()
+    with closing(Store.open(store_url)) as store:
+        assert contents(store) == before
+        require_whole(store)
+        numbered = [Line("x", number, json.loads(line)) for number, line in enumerate(lines, start=1)]
+        assert store.import_("x", numbered).new["trial"] == 189
+        require_whole(store)
 
 
 # Several at once
@@ -302,6 +320,76 @@ def test_a_reader_beside_a_writer_is_never_locked_out(store: Store, store_url: s
     assert seen == sorted(seen)
     assert seen[0] <= 30
     assert seen[-1] == 60
+
+
+SECONDS = float(os.environ.get("RESSEARCH_SECONDS", "60"))
+"""Of the slow test of eight readers."""
+READERS = 8
+
+READER = """
+import sys
+from contextlib import closing
+from ressearch.store import Store
+from ressearch.trial import TrialState
+
+looks, last = 0, 0
+print("reads", flush=True)
+with closing(Store.open(sys.argv[1])) as store:
+    while True:
+        study_id = store.study("demo")[0]
+        results, trials, counts = store.results(study_id), store.trials(study_id), store.counts(study_id)
+        known = store.query("accuracy >= 0", study="demo", columns=["trial", "loss"], sort="trial")
+        assert [result.number for result in results] == list(range(len(results)))
+        complete = [trial for trial in trials if trial.state is TrialState.COMPLETE]
+        assert [trial.measurement.loss for trial in complete] == [float(n) for n in range(len(complete))]
+        assert {trial.state for trial in trials[len(complete):]} <= {TrialState.RUNNING}
+        assert len(trials) - len(complete) <= 1
+        assert [(row["trial"], row["loss"]) for row in known] == [(n, float(n)) for n in range(len(known))]
+        assert last <= len(results) <= len(complete) <= counts[TrialState.COMPLETE] <= len(known)
+        looks, last = looks + 1, len(results)
+        if last >= int(sys.argv[2]) or store.find_study("end"):
+            break
+print(looks, last, flush=True)
+"""
+
+
+def readers_beside_a_writer(url: str, trials: int, seconds: float) -> tuple[int, list[tuple[int, int]]]:
+    """Trials that a writer finished, and for each of eight readers how often it looked and what it saw at last."""
+    with ExitStack() as stack:
+        writer = stack.enter_context(process(WRITER, url))
+        assert turn([writer]) == ["0\n"]
+        readers = [stack.enter_context(process(READER, url, str(trials))) for _ in range(READERS)]
+        assert turn(readers) == ["reads\n"] * READERS
+        if seconds:
+            told = [0, *written_for(writer, seconds)]
+            writer.kill()
+            with closing(Store.open(url)) as store:
+                store.create_study(replace(STUDY, name="end"))
+        else:
+            told = [0, *map(int, itertools.islice(writer.stdout or [], trials))]
+        ended = [tuple(map(int, line.split())) for line in turn(readers)]
+        assert [reader.wait() for reader in readers] == [0] * READERS
+    return len(told), [(looks, last) for looks, last in ended]
+
+
+def written_for(writer: subprocess.Popen[str], seconds: float) -> Iterator[int]:
+    deadline = time.monotonic() + seconds
+    for line in writer.stdout or []:
+        yield int(line)
+        if time.monotonic() > deadline:
+            return
+
+
+def test_eight_readers_beside_a_writer_are_never_locked_out_nor_told_wrong(store_url: str) -> None:
+    _, ended = readers_beside_a_writer(store_url, 30, 0)
+    assert all(looks >= 1 and last >= 30 for looks, last in ended)
+
+
+@pytest.mark.slow
+def test_eight_readers_beside_a_writer_for_long(store_url: str) -> None:
+    written, ended = readers_beside_a_writer(store_url, 10**9, SECONDS)
+    print(f"{written} trials written in {SECONDS} s; looks of the readers: {[looks for looks, _ in ended]}")
+    assert all(written <= last + 1 for _, last in ended)
 
 
 def test_writers_wait_for_each_other(store: Store, store_url: str) -> None:

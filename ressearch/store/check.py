@@ -182,7 +182,8 @@ def _architecture(row: Row[Any], kinds: dict[str, int]) -> Iterator[Finding]:
     try:
         architecture = Architecture.from_json(row.graph)
     except (ArchitectureError, TypeError) as error:
-        yield Finding(f"the graph of the network {row.id} cannot be read ({error})", RESTORE)
+        said = error.message if isinstance(error, ArchitectureError) else error
+        yield Finding(f"the graph of the network {row.id} cannot be read ({said})", RESTORE)
         return
     if architecture.id != row.id:
         yield Finding(f"the network {row.id} has the graph of {architecture.id}", RESTORE)

@@ -77,7 +77,7 @@ def _after_head(name: str, lines: Iterator[Line]) -> Iterator[tuple[str, Line]]:
         if kind == "end":
             _require_whole(line, count, lines)
             return
-        if kind not in COLUMNS:
+        if not isinstance(kind, str) or kind not in COLUMNS:
             raise line.wrong(f"kind must be one of {', '.join(COLUMNS)}, got {json.dumps(kind)[:60]}")
         yield kind, line
     raise line.wrong('the file ends here; expected {"kind": "end", ...}, the last line of a whole export')
