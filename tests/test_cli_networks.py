@@ -8,16 +8,20 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from statistics import mean, stdev
 
 import pytest
+import torch
 
 from ressearch.data import load_final_data, load_search_data
+from ressearch.network import Network
 from ressearch.search.study import StudyBooks, describe_study
 from ressearch.space import SearchSpace
 from ressearch.store import Store
+from ressearch.store.artifacts import artifact_of
 from ressearch.trial import Fidelity, Latency, Measurement, Recipe, Retraining
 from tests.conftest import DEMO
 from tests.test_cli import run
@@ -82,6 +86,26 @@ def test_it_is_trained_as_the_study_did_and_stored(desk: Path) -> None:
     assert out.startswith("test accuracy: mean ")
     assert "over 3 seed(s), standard deviation " in out
     assert not (desk / "runs" / "ressearch.db.checkpoints" / "retrain").exists()
+
+
+def test_weights_are_kept_of_trainings_that_are_known_too(desk: Path) -> None:
+    """Those are trained once more: that their weights were wanted was not known then."""
+    id = id_of(desk, "tiny")
+    words = ("retrain", id, "--epochs", "1", "--seeds", "1", "--set", "momentum=0.8")
+    assert run(*words, cwd=desk)[0] == 0
+    status, out, err = run(*words, "--keep", cwd=desk)
+    assert status == 0, err
+    [file] = (desk / "runs" / "ressearch.db.artifacts").iterdir()
+    assert err.splitlines()[1] == f"seed 0: weights in {file}"
+    with closing(Store.open(desk / "runs" / "ressearch.db")) as store:
+        [(one, artifact)] = store.artifacts(id)
+        assert (one.recipe.momentum, artifact) == (0.8, artifact_of(file))
+        assert [finding for finding in store.findings() if "weights" in str(finding)] == []
+        architecture = store.architecture(id)[0]
+    Network(architecture).load_state_dict(torch.load(file, weights_only=True))
+    status, again, err = run(*words, "--keep", cwd=desk)
+    assert (status, again) == (0, out)
+    assert err.endswith("known from the store\n")
 
 
 def test_set_changes_the_recipe(desk: Path) -> None:

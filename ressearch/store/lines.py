@@ -8,6 +8,7 @@ import os
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext, suppress
+from io import BufferedReader
 from pathlib import Path
 from typing import IO, Any, NamedTuple, cast
 
@@ -71,9 +72,8 @@ def read_stream(name: str, stream: IO[bytes]) -> Iterator[Line]:
 
 
 def _unpacked(stream: IO[bytes]) -> Iterable[bytes]:
-    buffered = cast("Any", stream)
-    packed = buffered.peek(2)[:2] == GZIP
-    return cast("Iterable[bytes]", gzip.open(stream)) if packed else stream
+    buffered = stream if isinstance(stream, BufferedReader) else BufferedReader(cast("Any", stream))
+    return cast("Iterable[bytes]", gzip.open(buffered)) if buffered.peek(2)[:2] == GZIP else buffered
 
 
 def _parsed(name: str, number: int, text: bytes) -> dict[str, Any]:
