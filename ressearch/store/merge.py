@@ -165,8 +165,7 @@ def _copied(row: Mapping[str, Any]) -> dict[str, int]:
 
 def _checked_architecture(line: Line, row: dict[str, Any]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """The rows of an architecture and of its kinds of blocks."""
-    id = row["id"]
-    graph = json.dumps(line.record["graph"], separators=(",", ":"))  # as Architecture.to_json writes it
+    id, graph = row["id"], row["graph"]
     try:
         architecture = Architecture.from_json(graph)
         cost, wiring = asdict(cost_of(architecture)), analyse(architecture)

@@ -179,8 +179,13 @@ def checked(
         value = record[name]
         if type(value) not in allowed or not _storable(value):
             raise line.wrong(f"{name} must be {called}, got {json.dumps(value)[:60]}")
-        row[name] = json.dumps(value) if type(value) is dict else value
+        row[name] = _folded(name, value) if type(value) is dict else value
     return row
+
+
+def _folded(name: str, value: Any) -> str:
+    """The text of a column that holds JSON, written as the store does."""
+    return json.dumps(value, separators=(",", ":")) if name == "graph" else json.dumps(value)
 
 
 def _storable(value: Any) -> bool:
@@ -191,5 +196,7 @@ def _storable(value: Any) -> bool:
         case int():
             return -(2**63) <= value < 2**63
         case str():
-            return "\0" not in value and not any("\ud800" <= character <= "\udfff" for character in value)
+            return "\0" not in value and (
+                value.isascii() or not any("\ud800" <= character <= "\udfff" for character in value)
+            )
     return True
