@@ -207,6 +207,19 @@ _EXPLANATIONS = {
         "stages: [{width: 16, depth: {min: 1, max: 3}, block: {use: basic}}]\nbaselines: {deep: {depth: 4}}",
         "stages: [{width: 16, depth: {min: 1, max: 4}, block: {use: basic}}]\nbaselines: {deep: {depth: 4}}",
     ),
+    "E020": Explanation(
+        "nothing where something must be",
+        "op: none is a node of a graph that is not there; its edges go with it. Anywhere else the operation would hand "
+        "nothing on, so it is refused there; identity hands on what comes in. And a graph of which so many nodes are "
+        "none that nothing reaches its output is no network: a search passes it over, a baseline must not be one.",
+        "stages: [{width: 16, block: {seq: [{op: {values: [none, conv3x3]}}]}}]",
+        "stages:\n"
+        "  - width: 16\n"
+        "    block:\n"
+        "      graph:\n"
+        "        nodes: {a: {op: {values: [none, conv3x3]}}, b: {op: conv1x1}}\n"
+        "        edges: [[in, a], [a, out], [in, b], [b, out]]",
+    ),
     "E030": Explanation(
         "the file is too large",
         "A file may hold a million characters and 50,000 values (aliases count as often as they are used), nested 60 "

@@ -22,7 +22,7 @@ input: {shape: [3, 8, 8], classes: 10}
 OPERATIONS = (
     "conv1x1, conv3x3, conv5x5, conv7x7, dwconv3x3, dwconv5x5, dwconv7x7, "
     "sepconv3x3, sepconv5x5, sepconv7x7, maxpool2x2, maxpool3x3, avgpool2x2, avgpool3x3, "
-    "conv, dwconv, sepconv, maxpool, avgpool, se, identity"
+    "conv, dwconv, sepconv, maxpool, avgpool, se, identity, none"
 )
 """Stands as OPERATIONS in the messages below, which would be too long otherwise."""
 

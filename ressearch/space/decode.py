@@ -24,6 +24,7 @@ from ressearch.space.grammar import (
     WINDOWED,
     Block,
     Dense,
+    Edge,
     Grammar,
     Graph,
     OneOf,
@@ -37,7 +38,9 @@ from ressearch.space.grammar import (
     Use,
     Var,
     Width,
+    may_be_absent,
     meant,
+    words_of,
 )
 from ressearch.space.rules import Recursion
 from ressearch.trial import Recipe
@@ -214,7 +217,7 @@ class _Decoder(Builder):
 
     def words(self, block: Any) -> list[str]:
         """The words that an operation may turn out to be."""
-        return [str(word) for word in self.alternatives(block.op)]
+        return list(words_of(block.op, self.grammar.vars))
 
     def alternatives(self, setting: Any) -> list[Any]:
         """The values that a setting may take; of numbers between bounds these bounds."""
@@ -318,7 +321,7 @@ class _Decoder(Builder):
         edges = [e for e in block.edges if not e.optional or self.resolve(YES_NO, context.path, f"graph.{e}")]
         values = {"in": self.subsampled(x, context.stride, f"{context.name}.in")}
         fits: dict[str, Ref] = {}
-        alive = block.on_a_way(edges)
+        alive = self.alive(block, edges, context)
         for node in (*(node for node in block.order if node in alive), "out"):
             sources = [edge.source for edge in edges if edge.target == node and edge.source in values] or ["in"]
             if len(sources) > 1 or node == "out":  # values of several widths do not add up
@@ -332,6 +335,16 @@ class _Decoder(Builder):
             if node != "out":
                 values[node] = self.block(block.nodes[node], values[node], context.at(node, stride=1, closed=True))
         return self.fitted(values["out"], context.at("out.fit"))
+
+    def alive(self, block: Graph, edges: list[Edge], context: Context) -> set[str]:
+        """The nodes on a way from `in` to `out`; those that are `none` are on no way."""
+        maybe = [name for name, node in block.nodes.items() if may_be_absent(node, self.grammar.vars)]
+        absent = {name for name in maybe if self.resolve(block.nodes[name].op, f"{context.path}.{name}", "op") == "none"}  # type: ignore[union-attr]
+        alive = block.without(edges, absent)
+        if not alive and block.on_a_way(edges):
+            message = f"nothing reaches the output of this graph: {', '.join(sorted(absent))} {_ARE[len(absent) > 1]} none"
+            raise SpaceError([Problem("E020", context.name, message, block.place, "choose another operation for one")])
+        return alive
 
     def op(self, block: OpBlock, x: Ref, context: Context) -> Ref:
         operation = OPERATIONS[self.resolve(block.op, context.path, "op")]
@@ -414,6 +427,9 @@ class _Decoder(Builder):
 
     def refuse(self, block: Block, context: Context, message: str, hint: str | None = None) -> NoReturn:
         raise SpaceError([Problem("E017", context.name, message, block.place, hint)])
+
+
+_ARE = ("is", "are")
 
 
 def _shown(shape: Shape) -> str:

@@ -5,7 +5,7 @@ A *setting* is a literal, an open decision (a `Domain`) or a named variable. `Bl
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, TypeAlias, TypeVar, get_args
@@ -14,7 +14,7 @@ import networkx as nx
 
 from ressearch.errors import Place
 from ressearch.ops import Shape
-from ressearch.space.choices import Domain
+from ressearch.space.choices import Categorical, Domain
 from ressearch.trial import Fidelity, Recipe
 
 T = TypeVar("T")
@@ -47,7 +47,7 @@ Merge = Literal["add", "concat", "mean"]
 Gate = Literal["none", "zero_gamma", "scalar", "layer_scale", "fixed"]
 StrideAt = Literal["first", "spatial"]
 Tie = Literal["none", "stage", "network"]
-OperationKind = Literal["conv", "dwconv", "sepconv", "maxpool", "avgpool", "se", "identity"]
+OperationKind = Literal["conv", "dwconv", "sepconv", "maxpool", "avgpool", "se", "identity", "none"]
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,8 @@ OPERATIONS: dict[str, Operation] = {
     **{word: Operation(word) for word in get_args(OperationKind)},
 }
 """The words of `op:`. `dw` is depthwise; `sep` is depthwise followed by a 1x1 convolution; `se` is
-squeeze-and-excitation. A word without a size takes `kernel:`, where it has a window at all."""
+squeeze-and-excitation; `none` is a node of a graph that is not there. A word without a size takes `kernel:`, where it
+has a window at all."""
 
 WINDOWED = ("conv", "dwconv", "sepconv", "maxpool", "avgpool")
 """The kinds of operation that need a kernel."""
@@ -200,6 +201,10 @@ class Graph:
         place = {name: number for number, name in enumerate(["in", *self.nodes, "out"])}
         return tuple(n for n in nx.lexicographical_topological_sort(feeds, key=place.__getitem__) if n in self.nodes)
 
+    def without(self, edges: Iterable[Edge], absent: Collection[str]) -> set[str]:
+        """What is left on a way from `in` to `out` when some nodes are not there; empty if nothing is."""
+        return self.on_a_way(edge for edge in edges if edge.source not in absent and edge.target not in absent)
+
     @staticmethod
     def on_a_way(edges: Iterable[Edge]) -> set[str]:
         """The nodes (and ends) that lie on a way from `in` to `out`."""
@@ -307,6 +312,17 @@ def circle(edges: Iterable[tuple[str, str]]) -> list[str]:
         return [str(edge[0]) for edge in nx.find_cycle(nx.DiGraph(edges))]
     except nx.NetworkXNoCycle:
         return []
+
+
+def words_of(setting: Setting[str], variables: Mapping[str, Setting[Any]]) -> tuple[str, ...]:
+    """The words that an `op:` may turn out to be."""
+    setting = meant(setting, variables)
+    return tuple(map(str, setting.values)) if isinstance(setting, Categorical) else (str(setting),)
+
+
+def may_be_absent(block: Block, variables: Mapping[str, Setting[Any]]) -> bool:
+    """Whether a node of a graph may turn out to be `none`."""
+    return isinstance(block, OpBlock) and "none" in words_of(block.op, variables)
 
 
 def _reached(start: str, edges: list[tuple[str, str]]) -> set[str]:

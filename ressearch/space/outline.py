@@ -35,6 +35,7 @@ from ressearch.space.grammar import (
     WINDOWED,
     Block,
     Dense,
+    Edge,
     Grammar,
     Graph,
     OneOf,
@@ -50,7 +51,9 @@ from ressearch.space.grammar import (
     Var,
     Width,
     branching_variables,
+    may_be_absent,
     meant,
+    words_of,
 )
 from ressearch.space.rules import Depths, Recursion
 
@@ -248,20 +251,41 @@ class Outline:
         merge = self._ask(block.merge, "graph.merge")
         nodes = {name: At(name, self._block(node, around)) for name, node in block.nodes.items()}
         optional = [edge for edge in block.edges if edge.optional]
-        if all(node.table == NO_CHOICE.table for node in nodes.values()):
+        maybe = [name for name, node in block.nodes.items() if may_be_absent(node, self.grammar.vars)]
+        if not maybe and all(node.table == NO_CHOICE.table for node in nodes.values()):
             return all_of([merge, *(At(f"graph.{edge}", Open(Categorical((True, False)))) for edge in optional)])
-        if len(optional) > MAX_OPTIONAL_EDGES:
+        if len(optional) + len(maybe) > MAX_OPTIONAL_EDGES:
             message = f"{len(optional)} optional edges around nodes that hold decisions are too many to count"
+            if maybe:
+                message = f"{len(optional)} optional edges and {len(maybe)} nodes that may be none are too many to count"
             raise SpaceError(
                 [Problem("E032", "", message, block.place, f"at most {MAX_OPTIONAL_EDGES} can be counted")]
             )
-        subsets = (dict(zip(optional, taken, strict=True)) for taken in product((True, False), repeat=len(optional)))
+        either = [*optional, *maybe]
+        subsets = (dict(zip(either, taken, strict=True)) for taken in product((True, False), repeat=len(either)))
         return all_of([merge, AnyOf(self._subset(block, nodes, subset) for subset in subsets)])
 
     def _subset(self, block: Graph, nodes: Mapping[str, Ways], taken: Mapping[Any, bool]) -> Ways:
-        alive = block.on_a_way(edge for edge in block.edges if taken.get(edge, True))
-        decided = [At(f"graph.{edge}", Decided(value)) for edge, value in taken.items()]
-        return all_of([*decided, *(ways for name, ways in nodes.items() if name in alive)])
+        """The ways with some of the optional edges and some of the nodes that may be `none`."""
+        absent = {name for name, there in taken.items() if isinstance(name, str) and not there}
+        alive = block.without((edge for edge in block.edges if taken.get(edge, True)), absent)
+        edges = [At(f"graph.{edge}", Decided(value)) for edge, value in taken.items() if isinstance(edge, Edge)]
+        maybe = [At(name, self._maybe(block.nodes[name], taken[name], name in alive)) for name in nodes if name in taken]
+        return all_of([*edges, *maybe, *(ways for name, ways in nodes.items() if name in alive and name not in taken)])
+
+    def _maybe(self, node: Any, there: bool, alive: bool) -> Ways:
+        """A node that may be `none`: its operation is asked in any case, all else if it is there and on a way."""
+        words = [word for word in words_of(node.op, self.grammar.vars) if (word != "none") == there]
+        if not words:
+            return AnyOf([])
+        parts = [self._width(node.width), self._ask(node.order, "order")] if alive else []
+
+        def asked(word: str) -> Ways:
+            if word not in words:
+                return AnyOf([])
+            return self._operation(node, word) if alive else NO_CHOICE
+
+        return all_of([*parts, self._ask(node.op, "op", asked)])
 
 
 _UNIT = ("norm", "act", "bias")

@@ -10,6 +10,7 @@ from ressearch.space.choices import Categorical, nearest
 from ressearch.space.grammar import (
     Block,
     Grammar,
+    Graph,
     OneOf,
     Ratio,
     Rule,
@@ -18,6 +19,7 @@ from ressearch.space.grammar import (
     blocks_in,
     children,
     circle,
+    may_be_absent,
     roots,
 )
 
@@ -29,9 +31,10 @@ Depths = Mapping[str, int]
 
 
 def check(grammar: Grammar, reader: Reader) -> None:
-    """Report unknown blocks and variables, and recursions that never end."""
+    """Report unknown blocks and variables, recursions that never end, and `none` where something must be."""
     if not _names_known(grammar, reader):
         return
+    _check_absences(grammar, reader)
     cycle = _unbounded(grammar.rules)
     if cycle:
         rule = grammar.rules[cycle[0]]
@@ -123,6 +126,17 @@ def _names_known(grammar: Grammar, reader: Reader) -> bool:
                 fine = False
             fine &= _vars_known(grammar, reader, path, block)
     return fine and _stage_vars_known(grammar, reader)
+
+
+def _check_absences(grammar: Grammar, reader: Reader) -> None:
+    """Only a node of a graph may be `none`: everything else would hand nothing on."""
+    for path, root in roots(grammar):
+        within = list(blocks_in(root))
+        nodes = {id(node) for graph in within if isinstance(graph, Graph) for node in graph.nodes.values()}
+        for block in within:
+            if may_be_absent(block, grammar.vars) and id(block) not in nodes:
+                hint = "write identity where the input is to go on as it is"
+                reader.report("E020", path, block.place, "only a node of a graph may be none", hint)
 
 
 def _vars_known(grammar: Grammar, reader: Reader, path: str, block: Any) -> bool:
