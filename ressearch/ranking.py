@@ -1,4 +1,4 @@
-"""Which networks are worth their FLOPs: Pareto front, its knee, accuracy per FLOP, spread over seeds.
+"""Which networks are worth their FLOPs: Pareto front, its knee and hypervolume, accuracy per FLOP, spread over seeds.
 
 Numbers in, numbers out.
 """
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from math import log
 from statistics import mean, stdev
 
-Point = tuple[float, int]
+Point = tuple[float, float]
 """(accuracy, MACs): the first is to be high, the second low."""
 
 
@@ -47,6 +47,19 @@ def by_efficiency(points: Sequence[Point], floor: float) -> list[int]:
     return sorted(able, key=lambda i: (-accuracy_per_mflop(points[i]), i))
 
 
+def hypervolume(points: Sequence[Point], reference: Point) -> float:
+    """The area that the points dominate and that dominates the reference point, which is (accuracy, MACs) as they are.
+
+    It is that below the staircase of the front. Give logarithms of MACs, here and there, where a factor is to count the
+    same everywhere.
+    """
+    floor, most = reference
+    inside = [point for point in points if point[0] > floor and point[1] < most]
+    front = [inside[i] for i in pareto_front(inside)]
+    ends = [*(macs for _, macs in front), most][1:]
+    return sum((accuracy - floor) * (end - macs) for (accuracy, macs), end in zip(front, ends, strict=True))
+
+
 def knee(points: Sequence[Point]) -> int | None:
     """Position of the point at the knee of the front: beyond it, accuracy gets expensive. None of no points.
 
@@ -62,6 +75,29 @@ def knee(points: Sequence[Point]) -> int | None:
     across, up = logs[-1] - logs[0] or 1.0, accuracies[-1] - accuracies[0] or 1.0
     heights = [(y - accuracies[0]) / up - (x - logs[0]) / across for x, y in zip(logs, accuracies, strict=True)]
     return front[max(range(len(front)), key=lambda i: (heights[i], -i))]
+
+
+def elasticity(points: Sequence[Point]) -> float:
+    """By how many percent accuracy grows along the front for one percent more MACs: d ln accuracy / d ln MACs.
+
+    The least squares slope over the front; 0 where it has fewer than two points of some accuracy.
+    """
+    known = [points[i] for i in pareto_front(points) if points[i][0] > 0]
+    x, y = [log(macs) for _, macs in known], [log(accuracy) for accuracy, _ in known]
+    if len(known) < 2 or x[0] == x[-1]:
+        return 0.0
+    middle, height = mean(x), mean(y)
+    covariance = sum((a - middle) * (b - height) for a, b in zip(x, y, strict=True))
+    return covariance / sum((a - middle) ** 2 for a in x)
+
+
+def tradeoff(point: Point, weight: float) -> float:
+    """Accuracy times MACs to the power of -weight (Tan et al. 2019; they take 0.07, for ImageNet and seconds).
+
+    With the front's elasticity as the weight, no end of the front is preferred.
+    """
+    accuracy, macs = point
+    return float(accuracy * macs**-weight)
 
 
 @dataclass(frozen=True)

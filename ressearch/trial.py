@@ -14,6 +14,13 @@ EVALUATOR_NAME = r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*"
 """`package.module:function`, the name of a user's own training."""
 
 
+PROPOSERS = ("evolution", "nsga2", "tpe", "random")
+"""Who proposes the networks of a search, by name; the first unless said."""
+
+OBJECTIVES = ("pareto", "accuracy_per_flop", "budget", "tradeoff")
+"""What a search is after, by name; the first unless said."""
+
+
 @dataclass(frozen=True)
 class Recipe:
     """How a network is trained: SGD with Nesterov momentum under a one-cycle learning rate.

@@ -8,6 +8,9 @@ because this file runs before any of the package's modules can import ray.
 import os
 import secrets
 
+# Read by numpy's algebra when it is imported: the driver's matrices are small, and the workers need the cores.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 # Read by ray when it is imported, and inherited by its processes.
 os.environ |= {
     "RAY_USAGE_STATS_ENABLED": "0",  # no network

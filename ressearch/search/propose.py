@@ -1,4 +1,4 @@
-"""Which network to try next: Optuna's two-objective sampler as the chooser of `decode`.
+"""Which network to try next. Four proposers, one Optuna study: a sampler of Optuna, or evolution, chooses for `decode`.
 
 The Optuna study lives in memory and is rebuilt from the store when a search starts; the store is the only truth.
 Optuna is told each network once, with its accuracy and its MACs. A repeat of a known network is closed without a
@@ -8,28 +8,39 @@ value: told as complete, repeats make the sampler propose known points again and
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import optuna
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
-from optuna.samplers import TPESampler
+from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler, TPESampler
 from optuna.trial import TrialState as OptunaState
-from optuna.trial import create_trial
 
 from ressearch.errors import NothingFitsError, SpaceError
-from ressearch.space import Candidate, Categorical, Choice, Choose, Decisions, Domain, Integer, Real, SearchSpace
-from ressearch.trial import Recipe
+from ressearch.search.dialect import as_optuna, finished_trial
+from ressearch.search.evolution import Evolution
+from ressearch.search.objective import Objective
+from ressearch.space import Candidate, Decisions, SearchSpace
+from ressearch.space.variation import Parent, parent_of
+from ressearch.trial import OBJECTIVES, PROPOSERS, Recipe
 
 STARTUP_TRIALS = 8
-"""Random networks before the sampler's model is used; Optuna's default of 10 is much of a small study."""
+"""Random networks before a sampler's model is used; Optuna's default of 10 is much of a small study."""
 
 SAMPLER_DRAWS = 20
-"""Proposals of the sampler that may be known or beyond the limits before one is drawn at random."""
+"""Proposals of a sampler that may be known or beyond the limits before one is drawn at random."""
 
 RANDOM_DRAWS = 200
 """Random networks that may be known before the space counts as exhausted."""
+
+Finished = tuple[Decisions, float | None]
+"""The decisions of a network and its accuracy, None for a failure."""
+
+SAMPLERS: dict[str, Callable[[int], BaseSampler]] = {
+    "evolution": lambda seed: RandomSampler(seed=seed),  # never asked: every proposal is enqueued
+    "nsga2": lambda seed: NSGAIISampler(population_size=24, seed=seed),
+    "tpe": lambda seed: TPESampler(n_startup_trials=STARTUP_TRIALS, seed=seed),
+    "random": lambda seed: RandomSampler(seed=seed),
+}
 
 
 @dataclass(frozen=True)
@@ -40,30 +51,57 @@ class Proposal:
     trial: optuna.Trial
 
 
+@dataclass(frozen=True)
+class Aim:
+    """Who proposes and what for: a proposer and an objective by name, and the most MACs that a proposal may have.
+
+    The objective is the affair of evolution; Optuna's samplers always look for the front of accuracy and MACs.
+    """
+
+    proposer: str = PROPOSERS[0]
+    objective: str = OBJECTIVES[0]
+    max_macs: int | None = None
+
+
 class Proposer:
     """Proposes networks that were not proposed before, and learns from what they measured.
 
-    `past` are the finished networks of the study: their decisions and accuracies (None for a failure).
+    `past` are the finished networks of the study. `elsewhere` are finished networks of other studies of the same space
+    and recipe: evolution's surrogate learns from them, and they may be proposed.
     """
 
-    def __init__(self, space: SearchSpace, seed: int, past: Iterable[tuple[Decisions, float | None]] = ()) -> None:
+    def __init__(
+        self,
+        space: SearchSpace,
+        seed: int,
+        past: Iterable[Finished] = (),
+        elsewhere: Iterable[Finished] = (),
+        aim: Aim = Aim(),  # noqa: B008
+    ) -> None:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        self._space = space
+        self._space = space if aim.max_macs is None else space.within(aim.max_macs)
         self._seen: set[tuple[str, Recipe]] = set()
-        finished = [self._rebuilt(decisions, accuracy) for decisions, accuracy in past]
+        past = list(past)
         # A resumed study must not draw again what it drew before, so its past is part of the seed.
-        seed = random.Random(f"{seed}/{len(finished)}").randrange(2**32)
+        seed = random.Random(f"{seed}/{len(past)}").randrange(2**32)
         self._generator = random.Random(seed)
-        sampler = TPESampler(n_startup_trials=STARTUP_TRIALS, seed=seed)
+        sampler = SAMPLERS[aim.proposer](seed)
         self._study = optuna.create_study(directions=["maximize", "minimize"], sampler=sampler)
-        self._study.add_trials([trial for trial in finished if trial is not None])
+        self._floors = {point_of(candidate): candidate.cost.macs for candidate in space.baselines.values()}
+        self._evolution: Evolution | None = None
+        if aim.proposer == "evolution":
+            self._evolution = Evolution(self._space, self._generator, Objective(aim.objective), point_of)
+        for decisions, accuracy in past:
+            self._remember(decisions, accuracy)
+        for decisions, accuracy in elsewhere:
+            if self._evolution and accuracy is not None:
+                self._evolution.learn_elsewhere(self._decoded(decisions).candidate, accuracy)
 
     def propose(self) -> Proposal | None:
         """A network within the limits that was not proposed before, or None if the space seems to hold no other."""
-        for _ in range(SAMPLER_DRAWS):
-            proposal = self._asked()
-            if proposal is not None:
-                return proposal
+        proposal = self._evolved() if self._evolution else self._sampled()
+        if proposal is not None:
+            return proposal
         try:
             return self._drawn()
         except NothingFitsError:
@@ -73,13 +111,13 @@ class Proposer:
         """A given network as a proposal: a baseline, or a trial that was interrupted."""
         self._study.enqueue_trial(dict(decisions))
         trial = self._study.ask()
-        candidate = self._space.decode(_as_optuna(trial))
-        self._seen.add(_point(candidate))
-        return Proposal(candidate, trial)
+        proposal = Proposal(self._space.decode(as_optuna(trial)), trial)
+        self._open(proposal)
+        return proposal
 
     def knows(self, candidate: Candidate) -> bool:
         """Whether the network was proposed before with this recipe, through whatever decisions."""
-        return _point(candidate) in self._seen
+        return point_of(candidate) in self._seen
 
     def tell(self, proposal: Proposal, accuracy: float | None) -> None:
         """What a proposal measured; None if it failed."""
@@ -87,20 +125,39 @@ class Proposer:
             self._study.tell(proposal.trial, state=OptunaState.FAIL)
         else:
             self._study.tell(proposal.trial, [accuracy, proposal.candidate.cost.macs])
+        self._learn(proposal.candidate, accuracy)
+
+    def _open(self, proposal: Proposal) -> None:
+        self._seen.add(point_of(proposal.candidate))
+        if self._evolution:
+            self._evolution.await_result(proposal.candidate)
+
+    def _evolved(self) -> Proposal | None:
+        assert self._evolution is not None
+        candidate = self._evolution.propose(self._seen.__contains__)
+        return None if candidate is None else self.take(candidate.decisions)
+
+    def _sampled(self) -> Proposal | None:
+        for _ in range(SAMPLER_DRAWS):
+            proposal = self._asked()
+            if proposal is not None:
+                return proposal
+        return None
 
     def _asked(self) -> Proposal | None:
         """What the sampler proposes, unless it is known, ill-typed or beyond the limits."""
         trial = self._study.ask()
         try:
-            candidate = self._space.decode(_as_optuna(trial))
+            candidate = self._space.decode(as_optuna(trial))
         except SpaceError:
             self._study.tell(trial, state=OptunaState.FAIL)
             return None
         if self.knows(candidate) or not self._space.permits(candidate.cost):
             self._study.tell(trial, state=OptunaState.FAIL)
             return None
-        self._seen.add(_point(candidate))
-        return Proposal(candidate, trial)
+        proposal = Proposal(candidate, trial)
+        self._open(proposal)
+        return proposal
 
     def _drawn(self) -> Proposal | None:
         """A random network that is not known yet, if one is found. Raises NothingFitsError if none is in the limits."""
@@ -113,46 +170,27 @@ class Proposer:
                 return self.take(candidate.decisions)
         return None
 
-    def _rebuilt(self, decisions: Decisions, accuracy: float | None) -> optuna.trial.FrozenTrial | None:
-        """A finished network as Optuna would hold it, had it proposed it itself; None for a failure."""
-        distributions: dict[str, BaseDistribution] = {}
+    def _remember(self, decisions: Decisions, accuracy: float | None) -> None:
+        """A finished network of this study, from the store."""
+        found = self._decoded(decisions)
+        self._seen.add(point_of(found.candidate))
+        if accuracy is not None:
+            values = [accuracy, float(found.candidate.cost.macs)]
+            self._study.add_trial(finished_trial(found.decisions, found.domains, values))
+        self._learn(found.candidate, accuracy)
 
-        def choose(choice: Choice) -> Any:
-            distributions[choice.path] = _distribution(choice.domain)
-            return decisions[choice.path]
+    def _learn(self, candidate: Candidate, accuracy: float | None) -> None:
+        if self._evolution is None:
+            return
+        self._evolution.learn(candidate, accuracy)
+        cheapest = min(self._floors, key=self._floors.__getitem__, default=None)
+        if accuracy is not None and point_of(candidate) == cheapest:  # the floor that `ressearch best` has, too
+            self._evolution.objective = Objective(self._evolution.objective.kind, floor=accuracy)
 
-        candidate = self._space.decode(choose)
-        self._seen.add(_point(candidate))
-        if accuracy is None:
-            return None
-        values = [accuracy, float(candidate.cost.macs)]
-        return create_trial(params=dict(decisions), distributions=distributions, values=values)
+    def _decoded(self, decisions: Decisions) -> Parent:
+        return parent_of(self._space, decisions, self._generator)
 
 
-def _point(candidate: Candidate) -> tuple[str, Recipe]:
+def point_of(candidate: Candidate) -> tuple[str, Recipe]:
+    """What makes two candidates one: the network and the recipe."""
     return candidate.architecture.id, candidate.recipe
-
-
-def _as_optuna(trial: optuna.Trial) -> Choose:
-    """A chooser that lets an Optuna trial decide."""
-
-    def choose(choice: Choice) -> Any:
-        match choice.domain:
-            case Categorical(values):
-                return trial.suggest_categorical(choice.path, values)
-            case Integer(low, high, step, log):
-                return trial.suggest_int(choice.path, low, high, step=step, log=log)
-            case Real(low, high, log, step):
-                return trial.suggest_float(choice.path, low, high, step=step, log=log)
-
-    return choose
-
-
-def _distribution(domain: Domain) -> BaseDistribution:
-    match domain:
-        case Categorical(values):
-            return CategoricalDistribution(values)
-        case Integer(low, high, step, log):
-            return IntDistribution(low, high, log, step)
-        case Real(low, high, log, step):
-            return FloatDistribution(low, high, log, step)

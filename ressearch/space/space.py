@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from hashlib import sha256
 from math import inf, log
@@ -27,7 +27,7 @@ from ressearch.space.choices import (
     near,
 )
 from ressearch.space.decode import decode
-from ressearch.space.grammar import Baseline, Grammar
+from ressearch.space.grammar import Baseline, Grammar, Limit
 from ressearch.space.outline import Outline
 from ressearch.space.remarks import remarks
 from ressearch.space.rules import Recursion
@@ -204,6 +204,13 @@ class SearchSpace:
                 changed = {**candidate.decisions, choice.path: value}
                 with suppress(SpaceError):
                     yield self.decode(as_stored_or(changed, at_random(generator)))
+
+    def within(self, max_macs: int) -> SearchSpace:
+        """The same space with its limit on MACs lowered to `max_macs`, where it is not lower already."""
+        limits = self.grammar.limits
+        limit = limits.get("macs", Limit(None, None))
+        lowered = replace(limit, high=max_macs if limit.high is None else min(limit.high, max_macs))
+        return replace(self, grammar=replace(self.grammar, limits={**limits, "macs": lowered}))
 
     def permits(self, cost: Cost) -> bool:
         """Whether a cost is within the file's limits."""

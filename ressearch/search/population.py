@@ -1,0 +1,128 @@
+"""The networks whose accuracy is known or awaited: who may be a parent, and whom the surrogate learns from."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from math import log
+
+from ressearch.ranking import Point, pareto_front
+from ressearch.search.features import Token, Vector, facts_of, tokens_of
+from ressearch.space import Candidate, Decisions, SearchSpace
+from ressearch.space.variation import Parent, parent_of
+
+TAUGHT = 400
+"""Networks that the surrogate learns from at most; its time grows with the cube of their number."""
+
+CHOSEN_ANEW = 40
+"""New networks after which is chosen anew from whom it learns, where there are more."""
+
+
+@dataclass
+class Member:
+    """A network by its decisions; the rest is worked out when it is asked for, since most members of thousands are not."""
+
+    space: SearchSpace = field(repr=False)
+    decisions: Decisions
+    macs: int
+
+    @cached_property
+    def parent(self) -> Parent:
+        """The network itself, with the domains of its decisions."""
+        return parent_of(self.space, self.decisions, random.Random(0))
+
+    @cached_property
+    def candidate(self) -> Candidate:
+        """The network itself."""
+        return self.parent.candidate
+
+    @cached_property
+    def facts(self) -> Vector:
+        """What the surrogate sees of its graph."""
+        return facts_of(self.candidate)
+
+    @cached_property
+    def tokens(self) -> tuple[Token, ...]:
+        """What the surrogate sees of its decisions."""
+        return tokens_of(self.decisions)
+
+
+class Population:
+    """All members with their accuracies, and the front among them.
+
+    Members from elsewhere teach the surrogate, but are no part of the front: this study has not measured them.
+    """
+
+    def __init__(self) -> None:
+        self._members: list[tuple[Member, float]] = []
+        self._elsewhere: list[tuple[Member, float]] = []
+        self._front: list[tuple[Member, float]] = []
+        self._taught: list[tuple[Member, float]] = []
+        self._since = 0
+        self.revision = 0
+
+    def __len__(self) -> int:
+        return len(self._members) + len(self._elsewhere)
+
+    def add(self, member: Member, accuracy: float) -> None:
+        """A network that was measured in this study."""
+        self._members.append((member, accuracy))
+        self._teach(member, accuracy)
+        front = [*self._front, (member, accuracy)]
+        self._front = [front[i] for i in pareto_front([(a, m.macs) for m, a in front])]
+
+    def add_elsewhere(self, member: Member, accuracy: float) -> None:
+        """A network that was measured by the same recipe in another study."""
+        self._elsewhere.append((member, accuracy))
+        self._teach(member, accuracy)
+
+    @property
+    def front(self) -> list[Point]:
+        """(accuracy, MACs) of the front, by rising MACs."""
+        return [(accuracy, member.macs) for member, accuracy in self._front]
+
+    @property
+    def macs(self) -> list[int]:
+        """Of all members that were measured in this study."""
+        return [member.macs for member, _ in self._members]
+
+    @property
+    def worst(self) -> float:
+        """The lowest accuracy that is known."""
+        return min((accuracy for _, accuracy in self._members), default=0.0)
+
+    def parents(self, generator: random.Random) -> Iterator[Member]:
+        """Parents without end: mostly of the front, the more often the emptier it is around them (Elsken et al. 2019).
+
+        Emptiness is the distance of a point's two neighbours in log MACs.
+        """
+        front = [member for member, _ in self._front]
+        costs = [log(member.macs) for member in front]
+        padded = [costs[0] - 0.3, *costs, costs[-1] + 0.3]
+        gaps = [after - before + 1e-3 for before, after in zip(padded, padded[2:], strict=False)]
+        while True:
+            if generator.random() < 0.8:
+                yield generator.choices(front, gaps)[0]
+            else:
+                yield generator.choice(self._taught)[0]
+
+    def taught(self, generator: random.Random) -> Sequence[tuple[Member, float]]:
+        """Whom the surrogate learns from: all, or the best fronts one after another, and others at random."""
+        if len(self) > TAUGHT and self._since >= CHOSEN_ANEW:
+            self._choose(generator)
+        return self._taught
+
+    def _teach(self, member: Member, accuracy: float) -> None:
+        self._taught.append((member, accuracy))
+        self._since += len(self) > TAUGHT
+
+    def _choose(self, generator: random.Random) -> None:
+        rest, best = [*self._members, *self._elsewhere], []
+        while len(best) < TAUGHT // 2:
+            front = set(pareto_front([(accuracy, member.macs) for member, accuracy in rest]))
+            best += [rest[i] for i in sorted(front)]
+            rest = [item for i, item in enumerate(rest) if i not in front]
+        self._taught = best[: TAUGHT // 2] + generator.sample(rest, TAUGHT // 2 - CHOSEN_ANEW)
+        self._since, self.revision = 0, self.revision + 1

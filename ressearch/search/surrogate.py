@@ -1,0 +1,159 @@
+"""A Gaussian process over networks: what accuracy to expect of one that was not trained, and how sure that is.
+
+The covariance of two networks is a weighted sum of two squared exponentials, one over the standardised facts of their
+graphs and one over their decisions as sets, and of a linear term in the facts (Rasmussen and Williams 2006, chapters 2
+and 5). Its few hyperparameters climb a grid by marginal likelihood, a step each time, so that a proposal stays cheap;
+the signal's variance is at its optimum in closed form. numpy alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ressearch.search.features import Token, Vector
+
+Matrix = NDArray[np.float64]
+JITTER = 1e-8
+
+
+@dataclass(frozen=True)
+class Scales:
+    """The hyperparameters of the covariance, each a member of its grid.
+
+    facts: length scale in standard deviations per fact; decisions: in shares of differing decisions; share: weight of
+    the facts, the rest is that of the decisions; linear: weight of the linear term; noise: variance of a measurement,
+    all relative to the variance of the two.
+    """
+
+    facts: float = 1.0
+    decisions: float = 0.5
+    share: float = 0.5
+    linear: float = 1.0
+    noise: float = 0.03
+
+
+GRID: dict[str, tuple[float, ...]] = {
+    "facts": (0.35, 0.6, 1.0, 1.7, 3.0),
+    "decisions": (0.15, 0.3, 0.5, 1.0, 2.0),
+    "share": (0.1, 0.3, 0.5, 0.7, 0.9),
+    "linear": (0.1, 0.3, 1.0, 3.0),
+    "noise": (0.001, 0.003, 0.01, 0.03, 0.1, 0.3),
+}
+
+
+@dataclass(frozen=True)
+class Data:
+    """Networks as the covariance sees them: facts, one row each, and decisions as 0 and 1, one column per token."""
+
+    facts: Matrix
+    tokens: Matrix
+
+    def __len__(self) -> int:
+        return len(self.facts)
+
+
+def as_data(facts: Sequence[Vector], tokens: Sequence[tuple[Token, ...]], columns: dict[Token, int]) -> Data:
+    """Networks as rows; `columns` says which token stands where, and the tokens that it lacks have no column."""
+    found = np.zeros((len(tokens), len(columns)))
+    for row, having in enumerate(tokens):
+        found[row, [columns[token] for token in having if token in columns]] = 1.0
+    return Data(np.array(facts, dtype=float).reshape(len(tokens), -1), found)
+
+
+def squared_distances(a: Matrix, b: Matrix) -> Matrix:
+    """Squared Euclidean distances between the rows of two matrices."""
+    squares = (a**2).sum(1)[:, None] + (b**2).sum(1)[None, :]
+    return np.maximum(squares - 2 * a @ b.T, 0.0)
+
+
+@dataclass(frozen=True)
+class Distances:
+    """All that the covariance of two sets of networks depends on beside the scales."""
+
+    facts: Matrix
+    decisions: Matrix
+    products: Matrix
+
+    def covariance(self, scales: Scales) -> Matrix:
+        """Relative to the signal's variance, without noise."""
+        near_facts = np.exp(-0.5 * self.facts / scales.facts**2)
+        near_decisions = np.exp(-self.decisions / scales.decisions)
+        return scales.share * near_facts + (1 - scales.share) * near_decisions + scales.linear * self.products
+
+
+class Surrogate:
+    """A Gaussian process given some networks and their accuracies, with scales that fit them.
+
+    Accuracies are standardised inside; predictions are in their own unit. `scales` is where the climb on the grid
+    begins, `climb` for how many rounds it goes on.
+    """
+
+    def __init__(self, data: Data, accuracies: Vector, scales: Scales | None = None, climb: int = 1) -> None:
+        self._mean, self._deviation = float(accuracies.mean()), float(accuracies.std()) or 1.0
+        self._center = data.facts.mean(0)
+        spread = data.facts.std(0)
+        self._varying = spread > 1e-9
+        self._spread = np.where(self._varying, spread, 1.0)
+        self._data, self._scaled = data, self._standard(data.facts)
+        self._decided = max(1.0, float(data.tokens.sum(1).mean()))
+        self._targets = (accuracies - self._mean) / self._deviation
+        self._own = self._distances(self._scaled, data.tokens)
+        self.scales = scales or Scales()
+        for _ in range(climb):
+            self.scales = max(self._around(), key=self.log_likelihood)
+        self._invert()
+
+    def predict(self, data: Data) -> tuple[Vector, Vector]:
+        """Mean and standard deviation of the accuracy that networks have, without a measurement's noise."""
+        scaled = self._standard(data.facts)
+        across = self._distances(scaled, data.tokens).covariance(self.scales)
+        mean = across @ self._weights
+        itself = 1.0 + self.scales.linear * (scaled**2).sum(1) / scaled.shape[1]
+        variance = self._signal * np.maximum(itself - ((across @ self._inverse) * across).sum(1), 1e-10)
+        return self._mean + self._deviation * mean, self._deviation * np.sqrt(variance)
+
+    def log_likelihood(self, scales: Scales) -> float:
+        """Of the accuracies under some scales, with the signal's variance that makes it greatest."""
+        size = len(self._targets)
+        bordered = np.empty((size + 1, size + 1))
+        bordered[:size, :size] = self._noisy(scales)
+        bordered[size, :size] = bordered[:size, size] = self._targets
+        bordered[size, size] = 1 + float(self._targets @ self._targets) / scales.noise  # more than any quadratic form
+        factor = np.linalg.cholesky(bordered)
+        white = factor[size, :size]  # the targets, by the factor of the rest: one decomposition gives both
+        signal = max(float(white @ white) / size, 1e-12)
+        return -0.5 * size * float(np.log(signal)) - float(np.log(np.diag(factor)[:size]).sum())
+
+    def _noisy(self, scales: Scales) -> Matrix:
+        found = self._own.covariance(scales)
+        found[np.diag_indices_from(found)] += scales.noise + JITTER
+        return found
+
+    def _invert(self) -> None:
+        self._inverse = np.linalg.inv(self._noisy(self.scales))
+        self._weights = self._inverse @ self._targets
+        self._signal = float(self._targets @ self._weights) / len(self._targets)
+
+    def _around(self) -> Iterator[Scales]:
+        """The scales, and those of which one hyperparameter is a step further on its grid."""
+        yield self.scales
+        for field in fields(Scales):
+            grid, value = GRID[field.name], getattr(self.scales, field.name)
+            at = grid.index(value)
+            yield from (replace(self.scales, **{field.name: grid[k]}) for k in (at - 1, at + 1) if 0 <= k < len(grid))
+
+    def _standard(self, facts: Matrix) -> Matrix:
+        """Facts in standard deviations; those that are the same in all networks have no say."""
+        return np.clip((facts - self._center) / self._spread, -5, 5) * self._varying
+
+    def _distances(self, scaled: Matrix, tokens: Matrix) -> Distances:
+        own = max(1, int(self._varying.sum()))
+        return Distances(
+            facts=squared_distances(scaled, self._scaled) / own,
+            decisions=squared_distances(tokens, self._data.tokens) / (2 * self._decided),
+            products=scaled @ self._scaled.T / scaled.shape[1],
+        )
