@@ -17,16 +17,24 @@ import numpy as np
 from ressearch.errors import NothingFitsError, SpaceError
 from ressearch.search.features import Token, Vector
 from ressearch.search.objective import Objective
-from ressearch.search.population import Member, Population
-from ressearch.search.surrogate import Scales, Surrogate, as_data
+from ressearch.search.population import TAUGHT, Member, Population
+from ressearch.search.surrogate import Data, Scales, Surrogate, as_data
 from ressearch.space import Candidate, Decisions, SearchSpace
 from ressearch.space.variation import copied, crossed, mutated, parent_of, wrapped
 
 STARTUP = 8
 """Networks that are spread over the MACs before the surrogate is asked."""
 
-CHILDREN = 24
-"""Children that are made for each proposal."""
+CHILDREN = (6, 32)
+"""Children that are made for each proposal, at least and at most."""
+
+NODES = 4_000
+"""Nodes after which no further child is made, less PER_TAUGHT for each network that the surrogate learns from.
+
+Both take time, the children in proportion to their nodes; this keeps a proposal's time about the same.
+"""
+
+PER_TAUGHT = 7
 
 POOL = 160
 """Children that are kept for the next."""
@@ -93,9 +101,14 @@ class Evolution:
     def _children(self) -> Iterator[Member]:
         """Children of parents, and some strangers; strangers alone while little is known."""
         early = len(self._population) < STARTUP or not self._population.front
-        for made in range(CHILDREN):
+        nodes = NODES - PER_TAUGHT * min(TAUGHT, len(self._population))
+        for made in range(CHILDREN[1]):
+            if nodes < 0 and made >= CHILDREN[0]:
+                return
             with suppress(SpaceError, NothingFitsError):
-                yield self._stranger(evenly=made % 2 == 1) if early or made % 8 == 0 else self._child()
+                member = self._stranger(evenly=made % 2 == 1) if early or made % 8 == 0 else self._child()
+                nodes -= len(member.candidate.architecture)
+                yield member
 
     def _stranger(self, evenly: bool) -> Member:
         candidate = self._space.sample(self._generator, evenly)
@@ -157,15 +170,15 @@ class Evolution:
     def _expected(self, members: list[Member]) -> tuple[Vector, Vector]:
         """What the surrogate expects: mean and standard deviation of each one's accuracy."""
         taught = [*self._population.taught(self._generator), *self._open.values()]
-        columns = self._columns
-        for member, _ in taught:
-            for token in member.tokens:
-                columns.setdefault(token, len(columns))
-        data = as_data([m.facts for m, _ in taught], [m.tokens for m, _ in taught], columns)
+        data = self._data([member for member, _ in taught])
         accuracies = np.array([accuracy for _, accuracy in taught])
         climb = 0
         if len(taught) > self._fitted * REFIT:
             climb, self._fitted = 3, len(taught)
         surrogate = Surrogate(data, accuracies, self._scales, climb)
         self._scales = surrogate.scales
-        return surrogate.predict(as_data([m.facts for m in members], [m.tokens for m in members], columns))
+        return surrogate.predict(self._data(members, data.tokens.shape[1]))
+
+    def _data(self, members: list[Member], width: int | None = None) -> Data:
+        columns = [member.columns(self._columns) for member in members]
+        return as_data([member.facts for member in members], columns, width or len(self._columns))

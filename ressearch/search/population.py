@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from math import log
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ressearch.ranking import Point, pareto_front
 from ressearch.search.features import Token, Vector, facts_of, tokens_of
 from ressearch.space import Candidate, Decisions, SearchSpace
@@ -27,6 +30,7 @@ class Member:
     space: SearchSpace = field(repr=False)
     decisions: Decisions
     macs: int
+    _columns: NDArray[np.int64] | None = field(default=None, repr=False)
 
     @cached_property
     def parent(self) -> Parent:
@@ -43,10 +47,12 @@ class Member:
         """What the surrogate sees of its graph."""
         return facts_of(self.candidate)
 
-    @cached_property
-    def tokens(self) -> tuple[Token, ...]:
-        """What the surrogate sees of its decisions."""
-        return tokens_of(self.decisions)
+    def columns(self, known: dict[Token, int]) -> NDArray[np.int64]:
+        """The columns of its decisions, where tokens that are not known yet get the next ones; worked out once."""
+        if self._columns is None:
+            tokens = tokens_of(self.decisions)
+            self._columns = np.array([known.setdefault(token, len(known)) for token in tokens], dtype=np.int64)
+        return self._columns
 
 
 class Population:

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ressearch.search.features import Token, Vector
+from ressearch.search.features import Vector
 
 Matrix = NDArray[np.float64]
 JITTER = 1e-8
@@ -47,27 +48,28 @@ GRID: dict[str, tuple[float, ...]] = {
 
 @dataclass(frozen=True)
 class Data:
-    """Networks as the covariance sees them: facts, one row each, and decisions as 0 and 1, one column per token."""
+    """Networks as the covariance sees them, one row each: facts, and decisions as 0 and 1, a column for each token."""
 
     facts: Matrix
-    tokens: Matrix
+    tokens: NDArray[np.float32]
 
     def __len__(self) -> int:
         return len(self.facts)
 
 
-def as_data(facts: Sequence[Vector], tokens: Sequence[tuple[Token, ...]], columns: dict[Token, int]) -> Data:
-    """Networks as rows; `columns` says which token stands where, and the tokens that it lacks have no column."""
-    found = np.zeros((len(tokens), len(columns)))
-    for row, having in enumerate(tokens):
-        found[row, [columns[token] for token in having if token in columns]] = 1.0
-    return Data(np.array(facts, dtype=float).reshape(len(tokens), -1), found)
+def as_data(facts: Sequence[Vector], columns: Sequence[NDArray[np.int64]], width: int) -> Data:
+    """Networks as rows; `columns` are those of each one's tokens, of which the ones beyond `width` are left out."""
+    tokens = np.zeros((len(columns), width), dtype=np.float32)
+    rows = np.repeat(np.arange(len(columns)), [len(having) for having in columns])
+    taken = np.concatenate(columns)
+    tokens[rows[taken < width], taken[taken < width]] = 1.0
+    return Data(np.array(facts, dtype=float), tokens)
 
 
-def squared_distances(a: Matrix, b: Matrix) -> Matrix:
+def squared_distances(a: NDArray[Any], b: NDArray[Any]) -> Matrix:
     """Squared Euclidean distances between the rows of two matrices."""
     squares = (a**2).sum(1)[:, None] + (b**2).sum(1)[None, :]
-    return np.maximum(squares - 2 * a @ b.T, 0.0)
+    return np.asarray(np.maximum(squares - 2 * (a @ b.T), 0.0), dtype=np.float64)
 
 
 @dataclass(frozen=True)
@@ -150,7 +152,7 @@ class Surrogate:
         """Facts in standard deviations; those that are the same in all networks have no say."""
         return np.clip((facts - self._center) / self._spread, -5, 5) * self._varying
 
-    def _distances(self, scaled: Matrix, tokens: Matrix) -> Distances:
+    def _distances(self, scaled: Matrix, tokens: NDArray[np.float32]) -> Distances:
         own = max(1, int(self._varying.sum()))
         return Distances(
             facts=squared_distances(scaled, self._scaled) / own,
