@@ -14,7 +14,7 @@ of the true front. Beside it the test accuracy of the best network within four b
 percentile of the MACs), their mean in percent.
 
 The proposers `evolution`, `nsga2`, `tpe` and `random` are ours (those of Optuna behind the filter for limits and
-repeats), `optuna-*` are Optuna's samplers with two objectives, used directly: a repeated network is an evaluation there.
+repeats), `optuna-*` are Optuna's samplers with two objectives, used directly: there a repeat is an evaluation.
 `regularized` is the evolution of Real et al. 2019 (accuracy alone; population 50, samples of 10).
 
 FILE gets a line for each search and is gone on with, so a benchmark may be interrupted.
@@ -85,7 +85,7 @@ class TableSpace(SearchSpace):
 
 @dataclass(frozen=True)
 class Benchmark:
-    """A space with the entry of each of its networks, by their decisions' values in the order in which they are asked."""
+    """A space with the entry of each of its networks, by its decisions' values in the order of asking."""
 
     space: TableSpace
     entries: dict[tuple[Any, ...], Entry]

@@ -124,7 +124,7 @@ _EXPLANATIONS = {
     ),
     "E011": Explanation(
         "a word that is not among those the key takes",
-        "Keys such as act, order, merge, gate, stride_at, tie and distribution take one of a few words; the message "
+        "Keys such as act, order, merge, gate, tie, distribution and proposer take one of a few words; the message "
         "lists them. Other libraries may have other names for the same thing (swish is silu).",
         "stages: [{width: 16, block: {op: conv3x3, act: swish}}]",
         "stages: [{width: 16, block: {op: conv3x3, act: silu}}]",

@@ -86,7 +86,12 @@ TRAINED: list[dict[str, Any]] = [
     {"decoupled": True, "ema": 0.99, "amp": False, "crop": 0},
 ]
 """What `train:` may say beside the rate."""
-SEARCHED: list[dict[str, Any]] = [{}, {"time_limit": 0}, {"time_limit": 60, "evaluator": "mine:train"}]
+SEARCHED: list[dict[str, Any]] = [
+    {},
+    {"time_limit": 0},
+    {"time_limit": 60, "evaluator": "mine:train"},
+    {"proposer": "nsga2", "objective": "tradeoff", "max_macs": "2M"},
+]
 
 STANDARD = ["basic", "bottleneck", "dense_layer", "dense", "nested"]
 USERS = {"basic": ["nested"]}

@@ -209,8 +209,10 @@ def test_of_each_field_it_takes_the_kinds_that_the_reader_takes(field: str, lite
         assert_agreement(f"parameters: {{{field}: {{values: [{literal}]}}}}")
 
 
-@pytest.mark.parametrize("key", ["trials", "workers", "seed", "time_limit", "evaluator"])
-@pytest.mark.parametrize("literal", [*LITERALS, "''", "mine:train", "2.5"])
+@pytest.mark.parametrize(
+    "key", ["trials", "workers", "seed", "time_limit", "evaluator", "proposer", "objective", "max_macs"]
+)
+@pytest.mark.parametrize("literal", [*LITERALS, "''", "mine:train", "2.5", "tpe", "budget", "1.5M"])
 def test_of_a_study_it_takes_the_kinds_that_the_reader_takes(key: str, literal: str) -> None:
     assert_agreement(f"search: {{{key}: {literal}}}")
 

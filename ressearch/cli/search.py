@@ -15,6 +15,7 @@ import click
 from ressearch.cli.options import (
     DEFAULT_STORE,
     FAILED_TRIALS,
+    NumberType,
     checked_name,
     console,
     migrated_first,
@@ -23,12 +24,14 @@ from ressearch.cli.options import (
     store_flag,
     store_option,
 )
+from ressearch.trial import OBJECTIVES, PROPOSERS
 
 if TYPE_CHECKING:
     from ressearch.search.study import Progress
     from ressearch.space import SearchSpace
 
 TIME_LIMIT = 3_600
+AIMS = ("proposer", "objective", "max_macs")
 
 
 @click.command()
@@ -47,6 +50,9 @@ TIME_LIMIT = 3_600
 @click.option(
     "--device", type=click.Choice(["auto", "cpu", "cuda"]), help="What trains.  [default: auto, a GPU if there is one]"
 )
+@click.option("--proposer", type=click.Choice(PROPOSERS), help=f"Who proposes networks.  [default: {PROPOSERS[0]}]")
+@click.option("--objective", type=click.Choice(OBJECTIVES), help=f"What for.  [default: {OBJECTIVES[0]}, the front]")
+@click.option("--max-macs", type=NumberType("count"), help="The most MACs of a proposal, e.g. 150M.")
 @store_option
 def search(file: Path, **flags: Any) -> None:
     """Search the space in FILE: train networks, baselines first, and remember what they measure.
@@ -61,12 +67,15 @@ def search(file: Path, **flags: Any) -> None:
     settings = _settled(space, flags)
     migrated_first(settings["store"])
 
+    from ressearch.search.propose import Aim
     from ressearch.search.run import run_study
     from ressearch.search.signals import Interrupted
 
+    aim = Aim(**{name: settings[name] for name in AIMS})
+    rest = {name: value for name, value in settings.items() if name not in AIMS}
     try:
         with _live() as (watch, say):
-            last = run_study(space, watch=watch, say=say, **settings)
+            last = run_study(space, watch=watch, say=say, aim=aim, **rest)
     except Interrupted as interruption:
         flag, beside = store_flag(settings["store"])
         again = _command_to_resume(file, settings, flags, flag)
@@ -81,20 +90,32 @@ def _settled(space: SearchSpace, flags: Mapping[str, Any]) -> dict[str, Any]:
     if "source" in given and "evaluator" in given:
         raise click.UsageError("--data and --evaluator exclude each other: an evaluator brings its own data")
     usual = {"trials": 24, "workers": os.cpu_count() or 1, "seed": 0, "time_limit": TIME_LIMIT, "device": "auto"}
+    usual |= {"proposer": PROPOSERS[0], "objective": OBJECTIVES[0], "max_macs": None}
     told = {"name": space.name, "source": space.grammar.dataset or "", "evaluator": "", **space.grammar.search}
     settings = {**usual, **told, **given}
     if "source" in given:
         settings["evaluator"] = ""
+    _check_aim(space, settings)
     if not settings["source"] and not settings["evaluator"]:
         raise click.UsageError("no data set: give --data, or write task: {dataset: ...} in the file")
     return settings
+
+
+def _check_aim(space: SearchSpace, settings: Mapping[str, Any]) -> None:
+    objective, limit = settings["objective"], space.grammar.limits.get("macs")
+    if objective != OBJECTIVES[0] and settings["proposer"] != PROPOSERS[0]:
+        raise click.UsageError(
+            f"the objective {objective} needs the proposer {PROPOSERS[0]}; others look for the front"
+        )
+    if objective == "budget" and settings["max_macs"] is None and (limit is None or limit.high is None):
+        raise click.UsageError("the objective budget needs --max-macs, or limits: {macs: {max: ...}} in the file")
 
 
 def _command_to_resume(file: Path, settings: Mapping[str, Any], flags: Mapping[str, Any], store: list[str]) -> str:
     """The command that goes on with a study, whatever becomes of the file's defaults."""
     trained = {"evaluator": settings["evaluator"]} if settings["evaluator"] else {"data": settings["source"]}
     known = {name: settings[name] for name in ("trials", "workers", "seed", "name")}
-    rest = {name: flags[name] for name in ("time_limit", "device") if flags[name] is not None}
+    rest = {name: flags[name] for name in ("time_limit", "device", *AIMS) if flags[name] is not None}
     words = [(f"--{name.replace('_', '-')}", str(value)) for name, value in {**trained, **known, **rest}.items()]
     return shlex.join([program(), "search", str(file), *(word for pair in words for word in pair), *store])
 

@@ -157,7 +157,7 @@ class Evolution:
         known = self._population.macs + [member.macs for member, _ in self._open.values()]
         costs = np.log([member.macs for member in members])
         if not known:
-            return -np.abs(costs - np.median(costs))
+            return np.asarray(-np.abs(costs - np.median(costs)))
         return np.asarray(np.abs(costs[:, None] - np.log(known)[None, :]).min(1))
 
     def _expected_gains(self, members: list[Member]) -> Vector:

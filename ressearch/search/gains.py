@@ -22,7 +22,7 @@ Front = Sequence[tuple[float, float]]
 
 def density(u: Vector) -> Vector:
     """Of the standard normal distribution."""
-    return np.exp(-0.5 * u**2) / np.sqrt(2 * pi)
+    return np.asarray(np.exp(-0.5 * u**2) / np.sqrt(2 * pi))
 
 
 def below(u: Vector) -> Vector:
@@ -31,19 +31,19 @@ def below(u: Vector) -> Vector:
     t = 1 / (1 + 0.3275911 * x)
     series = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))))
     tail = 0.5 * series * np.exp(-(x**2))
-    return np.where(u > 0, 1 - tail, tail)
+    return np.asarray(np.where(u > 0, 1 - tail, tail))
 
 
 def expected_excess(mean: Vector, deviation: Vector, threshold: Vector | float) -> Vector:
     """E max(y - threshold, 0) of normal y."""
     u = (mean - threshold) / deviation
-    return np.maximum(deviation * (u * below(u) + density(u)), 0.0)
+    return np.asarray(np.maximum(deviation * (u * below(u) + density(u)), 0.0))
 
 
 def expected_excess_above(mean: Vector, deviation: Vector, threshold: Vector, floor: float) -> Vector:
     """E max(y - threshold, 0) where y is at least the floor, and nothing counts below it."""
     u = (mean - np.maximum(threshold, floor)) / deviation
-    return np.maximum((mean - threshold) * below(u) + deviation * density(u), 0.0)
+    return np.asarray(np.maximum((mean - threshold) * below(u) + deviation * density(u), 0.0))
 
 
 def staircase(points: Front, most: float) -> tuple[Vector, Vector, Vector]:
@@ -51,7 +51,7 @@ def staircase(points: Front, most: float) -> tuple[Vector, Vector, Vector]:
 
     The first step reaches down without end and is of height 0; the last ends at `most`.
     """
-    front = [points[i] for i in pareto_front([(a, c) for a, c in points])]  # type: ignore[misc]
+    front = [points[i] for i in pareto_front(points)]
     front = [point for point in front if point[1] < most]
     begins = np.array([-np.inf, *(cost for _, cost in front)])
     ends = np.array([*(cost for _, cost in front), most])

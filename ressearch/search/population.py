@@ -25,7 +25,7 @@ CHOSEN_ANEW = 40
 
 @dataclass
 class Member:
-    """A network by its decisions; the rest is worked out when it is asked for, since most members of thousands are not."""
+    """A network by its decisions; the rest is worked out when it is asked for, and of thousands seldom is."""
 
     space: SearchSpace = field(repr=False)
     decisions: Decisions
@@ -125,7 +125,8 @@ class Population:
         self._since += len(self) > TAUGHT
 
     def _choose(self, generator: random.Random) -> None:
-        rest, best = [*self._members, *self._elsewhere], []
+        best: list[tuple[Member, float]] = []
+        rest = [*self._members, *self._elsewhere]
         while len(best) < TAUGHT // 2:
             front = set(pareto_front([(accuracy, member.macs) for member, accuracy in rest]))
             best += [rest[i] for i in sorted(front)]

@@ -76,7 +76,7 @@ class Proposer:
         seed: int,
         past: Iterable[Finished] = (),
         elsewhere: Iterable[Finished] = (),
-        aim: Aim = Aim(),  # noqa: B008
+        aim: Aim = Aim(),
     ) -> None:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self._space = space if aim.max_macs is None else space.within(aim.max_macs)

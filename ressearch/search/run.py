@@ -11,6 +11,7 @@ from ressearch.device import chosen_device
 from ressearch.evaluator import load_evaluator
 from ressearch.search.checkpoints import Checkpoints
 from ressearch.search.distribute import distribute
+from ressearch.search.propose import Aim
 from ressearch.search.queue import Say, Terms, Watch
 from ressearch.search.study import Progress, StudyBooks, describe_study
 from ressearch.space import SearchSpace
@@ -33,19 +34,21 @@ def run_study(
     evaluator: str = "",
     time_limit: int = 0,
     device: str = "cpu",
+    aim: Aim | None = None,
 ) -> Progress:
     """Begin the study `name`, or go on with it, until it has so many trials; how it ended.
 
     source: data set by name, or its path. store: path of an SQLite file, or URL. watch: is called with the progress
     after each change; say: with a line of text on what takes a while. evaluator: `module:function` that trains in place
     of us and brings its own data, so that no source is read; or empty. time_limit: seconds that a trial may take, 0 for
-    any. device: cpu, cuda (the trials share its GPUs evenly), or auto.
+    any. device: cpu, cuda (the trials share its GPUs evenly), or auto. aim: who proposes and what for.
     Raises DeviceError, NothingFitsError, EvaluatorError, DataError, StoreError or StudyError before anything is
     trained, and Interrupted on SIGINT and SIGTERM.
     """
     device = chosen_device(device)
-    if space.grammar.limits:
-        space.sample(random.Random(seed))  # raises where nothing is within the limits, before anything starts
+    bounded = space.within(aim.max_macs) if aim and aim.max_macs is not None else space
+    if bounded.grammar.limits:
+        bounded.sample(random.Random(seed))  # raises where nothing is within the limits, before anything starts
     identity = load_evaluator(evaluator).identity if evaluator else ""
     data = None if evaluator else _loaded(source, say)
     source = "" if evaluator else source
@@ -53,7 +56,7 @@ def run_study(
     opened = Store.create(store)
     try:
         with opened.sole_driver(name):
-            books = StudyBooks(space, data, opened, study, trials)
+            books = StudyBooks(space, data, opened, study, trials, aim)
             checkpoints = Checkpoints(store, name)
             checkpoints.keep_only(books.interrupted)
             terms = Terms(source, time_limit, checkpoints, device)

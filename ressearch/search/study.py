@@ -17,7 +17,7 @@ from ressearch.architecture import Architecture
 from ressearch.data import SearchData
 from ressearch.errors import StudyError
 from ressearch.ranking import Point, pareto_front
-from ressearch.search.propose import Proposal, Proposer
+from ressearch.search.propose import Aim, Proposal, Proposer
 from ressearch.space import SearchSpace
 from ressearch.store import Store
 from ressearch.trial import Failure, Fidelity, Measurement, MeasurementKey, Origin, Recipe, Study, Trial, TrialState
@@ -65,11 +65,20 @@ class _Finished:
 class StudyBooks:
     """Keeps the store, the proposals and the tally of one study in step; a trial is known by its number.
 
-    data: None if an evaluator brings its own. Raises StudyError if the images do not fit the space, or if a study of
-    this name exists with another space, evaluator, data set, recipe, fidelity or seed.
+    data: None if an evaluator brings its own. aim: who proposes and what for; a study may go on with another.
+    Raises StudyError if the images do not fit the space, or if a study of this name exists with another space,
+    evaluator, data set, recipe, fidelity or seed.
     """
 
-    def __init__(self, space: SearchSpace, data: SearchData | None, store: Store, study: Study, trials: int) -> None:
+    def __init__(
+        self,
+        space: SearchSpace,
+        data: SearchData | None,
+        store: Store,
+        study: Study,
+        trials: int,
+        aim: Aim | None = None,
+    ) -> None:
         if data is not None:
             _require_images_fit(space, data)
         self.study, self.total = study, trials
@@ -78,7 +87,8 @@ class StudyBooks:
         self._id = _begun(store, study)
         past = store.trials(self._id)
         finished = [trial for trial in past if trial.state is not TrialState.RUNNING]
-        self._proposer = Proposer(space, study.seed, [(t.decisions, _accuracy(t)) for t in finished])
+        known = [(t.decisions, _accuracy(t)) for t in finished]
+        self._proposer = Proposer(space, study.seed, known, aim=aim or Aim())
         points = {result.number: (result.accuracy, result.macs) for result in store.results(self._id)}
         self._finished = [_Finished(t.architecture_id, points.get(t.number), t.reused) for t in finished]
         self._open: dict[int, Proposal] = {}

@@ -150,7 +150,7 @@ class Surrogate:
 
     def _standard(self, facts: Matrix) -> Matrix:
         """Facts in standard deviations; those that are the same in all networks have no say."""
-        return np.clip((facts - self._center) / self._spread, -5, 5) * self._varying
+        return np.asarray(np.clip((facts - self._center) / self._spread, -5, 5) * self._varying)
 
     def _distances(self, scaled: Matrix, tokens: NDArray[np.float32]) -> Distances:
         own = max(1, int(self._varying.sum()))

@@ -338,11 +338,12 @@ class _Decoder(Builder):
 
     def alive(self, block: Graph, edges: list[Edge], context: Context) -> set[str]:
         """The nodes on a way from `in` to `out`; those that are `none` are on no way."""
-        maybe = [name for name, node in block.nodes.items() if may_be_absent(node, self.grammar.vars)]
-        absent = {name for name in maybe if self.resolve(block.nodes[name].op, f"{context.path}.{name}", "op") == "none"}  # type: ignore[union-attr]
+        maybe = {name: node for name, node in block.nodes.items() if may_be_absent(node, self.grammar.vars)}
+        asked = {name: self.resolve(node.op, f"{context.path}.{name}", "op") for name, node in maybe.items()}
+        absent = sorted(name for name, word in asked.items() if word == "none")
         alive = block.without(edges, absent)
         if not alive and block.on_a_way(edges):
-            message = f"nothing reaches the output of this graph: {', '.join(sorted(absent))} {_ARE[len(absent) > 1]} none"
+            message = f"nothing reaches the output of this graph without {', '.join(absent)}"
             raise SpaceError([Problem("E020", context.name, message, block.place, "choose another operation for one")])
         return alive
 
@@ -427,9 +428,6 @@ class _Decoder(Builder):
 
     def refuse(self, block: Block, context: Context, message: str, hint: str | None = None) -> NoReturn:
         raise SpaceError([Problem("E017", context.name, message, block.place, hint)])
-
-
-_ARE = ("is", "are")
 
 
 def _shown(shape: Shape) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal, TypeAlias, TypeVar, get_args
+from typing import Any, Literal, TypeAlias, TypeGuard, TypeVar, get_args
 
 import networkx as nx
 
@@ -320,7 +320,7 @@ def words_of(setting: Setting[str], variables: Mapping[str, Setting[Any]]) -> tu
     return tuple(map(str, setting.values)) if isinstance(setting, Categorical) else (str(setting),)
 
 
-def may_be_absent(block: Block, variables: Mapping[str, Setting[Any]]) -> bool:
+def may_be_absent(block: Block, variables: Mapping[str, Setting[Any]]) -> TypeGuard[OpBlock]:
     """Whether a node of a graph may turn out to be `none`."""
     return isinstance(block, OpBlock) and "none" in words_of(block.op, variables)
 

@@ -39,7 +39,7 @@ from ressearch.space.grammar import (
 )
 from ressearch.space.parameters import DISTRIBUTIONS
 from ressearch.space.schema import LIMITED, TOP
-from ressearch.trial import EVALUATOR_NAME, Fidelity, Recipe
+from ressearch.trial import EVALUATOR_NAME, OBJECTIVES, PROPOSERS, Fidelity, Recipe
 
 Schema = dict[str, Any]
 Keys = Mapping[str, tuple[str, Schema]]
@@ -402,6 +402,9 @@ _SEARCH = _object(
             "package.module:function that trains and measures in place of ours.",
             {"type": "string", "pattern": f"^{EVALUATOR_NAME}$"},
         ),
+        "proposer": ("Who proposes networks.", {**_words(PROPOSERS), "default": PROPOSERS[0]}),
+        "objective": ("What the search is after.", {**_words(OBJECTIVES), "default": OBJECTIVES[0]}),
+        "max_macs": ("The most multiply-adds of a proposal; a number, perhaps with k, M or G.", _QUANTITY),
     }
 )
 _TOP: Keys = {

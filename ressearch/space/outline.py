@@ -257,7 +257,9 @@ class Outline:
         if len(optional) + len(maybe) > MAX_OPTIONAL_EDGES:
             message = f"{len(optional)} optional edges around nodes that hold decisions are too many to count"
             if maybe:
-                message = f"{len(optional)} optional edges and {len(maybe)} nodes that may be none are too many to count"
+                message = (
+                    f"{len(optional)} optional edges and {len(maybe)} nodes that may be none are too many to count"
+                )
             raise SpaceError(
                 [Problem("E032", "", message, block.place, f"at most {MAX_OPTIONAL_EDGES} can be counted")]
             )
@@ -270,7 +272,9 @@ class Outline:
         absent = {name for name, there in taken.items() if isinstance(name, str) and not there}
         alive = block.without((edge for edge in block.edges if taken.get(edge, True)), absent)
         edges = [At(f"graph.{edge}", Decided(value)) for edge, value in taken.items() if isinstance(edge, Edge)]
-        maybe = [At(name, self._maybe(block.nodes[name], taken[name], name in alive)) for name in nodes if name in taken]
+        maybe = [
+            At(name, self._maybe(block.nodes[name], taken[name], name in alive)) for name in nodes if name in taken
+        ]
         return all_of([*edges, *maybe, *(ways for name, ways in nodes.items() if name in alive and name not in taken)])
 
     def _maybe(self, node: Any, there: bool, alive: bool) -> Ways:

@@ -14,10 +14,10 @@ from ressearch.space.blocks import block, nothing, rules
 from ressearch.space.build import too_deep
 from ressearch.space.grammar import Baseline, Grammar, Limit, Rule, Setting, Stage, Stages
 from ressearch.space.parameters import parameters
-from ressearch.space.reader import Parse, Reader, kind_of, number, positive, setting, string, truth, whole
+from ressearch.space.reader import Parse, Reader, kind_of, number, positive, setting, string, truth, whole, word
 from ressearch.space.rules import check
 from ressearch.space.source import Mapping, Scalar, Value, parse, plain
-from ressearch.trial import EVALUATOR_NAME, Fidelity, Recipe
+from ressearch.trial import EVALUATOR_NAME, OBJECTIVES, PROPOSERS, Fidelity, Recipe
 
 TOP = (
     "version", "name", "input", "stem", "vars", "stages", "head", "blocks", "baselines", "limits", "parameters",
@@ -203,10 +203,16 @@ def _limit(reader: Reader, value: Value, path: str) -> Limit:
 
 def _quantity(reader: Reader, value: Value, path: str) -> int | None:
     text = str(plain(value))
-    match = re.fullmatch(r"([0-9]{1,15}(?:\.[0-9]{1,9})?)([kMG]?)", text)
-    if not match:
+    found = quantity(text)
+    if found is None:
         reader.refuse("E005", path, value.place, f"expected a number such as 150M (suffixes k, M, G), got {text!r}")
-    return round(float(match[1]) * {"": 1, "k": 10**3, "M": 10**6, "G": 10**9}[match[2]])
+    return found
+
+
+def quantity(text: str) -> int | None:
+    """The number that a text such as 1.5M stands for; None if it is none."""
+    match = re.fullmatch(r"([0-9]{1,15}(?:\.[0-9]{1,9})?)([kMG]?)", text)
+    return round(float(match[1]) * {"": 1, "k": 10**3, "M": 10**6, "G": 10**9}[match[2]]) if match else None
 
 
 def _task(reader: Reader, value: Value, path: str) -> str | None:
@@ -250,6 +256,7 @@ def _evaluator(reader: Reader, value: Value, path: str) -> str:
 
 def _search(reader: Reader, value: Value, path: str) -> dict[str, Any]:
     known: dict[str, Parse[Any]] = {"trials": whole(), "workers": whole(), "seed": whole(0)}
-    known |= {"time_limit": whole(0), "evaluator": _evaluator}
+    known |= {"time_limit": whole(0), "evaluator": _evaluator, "max_macs": _quantity}
+    known |= {"proposer": word(PROPOSERS, "E011", "a proposer"), "objective": word(OBJECTIVES, "E011", "an objective")}
     mapping = reader.fields(value, path, known)
     return {key: reader.optional(mapping, key, path, known[key], 1) for key in known if key in mapping.entries}
