@@ -19,6 +19,8 @@ from ressearch.search.features import Vector
 
 Matrix = NDArray[np.float64]
 JITTER = 1e-8
+FAILURE = 3.0
+"""How much further than the best is above the median a network may be below it, until it counts as no lower."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,12 @@ def squared_distances(a: NDArray[Any], b: NDArray[Any]) -> Matrix:
     return np.asarray(np.maximum(squares - 2 * (a @ b.T), 0.0), dtype=np.float64)
 
 
+def lowest_taken(accuracies: Vector) -> float:
+    """Below the median by so much that a network is a failure; how bad it is would only bend the surface elsewhere."""
+    median = float(np.median(accuracies))
+    return median - FAILURE * (float(accuracies.max()) - median)
+
+
 @dataclass(frozen=True)
 class Distances:
     """All that the covariance of two sets of networks depends on beside the scales."""
@@ -90,11 +98,12 @@ class Distances:
 class Surrogate:
     """A Gaussian process given some networks and their accuracies, with scales that fit them.
 
-    Accuracies are standardised inside; predictions are in their own unit. `scales` is where the climb on the grid
+    Accuracies are standardised inside, the lowest raised to `lowest_taken`; predictions are in their own unit. `scales` is where the climb on the grid
     begins, `climb` for how many rounds it goes on.
     """
 
     def __init__(self, data: Data, accuracies: Vector, scales: Scales | None = None, climb: int = 1) -> None:
+        accuracies = np.maximum(accuracies, lowest_taken(accuracies))
         self._mean, self._deviation = float(accuracies.mean()), float(accuracies.std()) or 1.0
         self._center = data.facts.mean(0)
         spread = data.facts.std(0)
