@@ -98,8 +98,8 @@ class Distances:
 class Surrogate:
     """A Gaussian process given some networks and their accuracies, with scales that fit them.
 
-    Accuracies are standardised inside, the lowest raised to `lowest_taken`; predictions are in their own unit. `scales` is where the climb on the grid
-    begins, `climb` for how many rounds it goes on.
+    Accuracies are standardised inside, the lowest raised to `lowest_taken`; predictions are in their own unit. `scales`
+    is where the climb on the grid begins, `climb` for how many rounds it goes on.
     """
 
     def __init__(self, data: Data, accuracies: Vector, scales: Scales | None = None, climb: int = 1) -> None:
