@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ressearch.search.propose import STARTUP_TRIALS, Proposer
+import pytest
+
+from ressearch.search.propose import STARTUP_TRIALS, Aim, Proposer
 from ressearch.space import Decisions, SearchSpace
+from ressearch.trial import OBJECTIVES, PROPOSERS
 from tests.conftest import DEMO
 
 SMALL = """
@@ -32,49 +35,105 @@ def run(proposer: Proposer, count: int) -> list[tuple[str, Decisions, float]]:
     return found
 
 
-def test_the_same_seed_gives_the_same_proposals_and_another_seed_others(demo: SearchSpace) -> None:
-    first, same, other = (run(Proposer(demo, seed), 14) for seed in (3, 3, 4))
+every_proposer = pytest.mark.parametrize("aim", [Aim(kind) for kind in PROPOSERS], ids=PROPOSERS)
+
+
+@every_proposer
+def test_the_same_seed_gives_the_same_proposals_and_another_seed_others(demo: SearchSpace, aim: Aim) -> None:
+    first, same, other = (run(Proposer(demo, seed, aim=aim), 14) for seed in (3, 3, 4))
     assert first == same
     assert first != other
 
 
-def test_no_network_is_proposed_twice(demo: SearchSpace) -> None:
-    ids = [id for id, _, _ in run(Proposer(demo, 0), 30)]
+@every_proposer
+def test_no_network_is_proposed_twice(demo: SearchSpace, aim: Aim) -> None:
+    ids = [id for id, _, _ in run(Proposer(demo, 0, aim=aim), 30)]
     assert len(set(ids)) == 30
 
 
-def test_a_rebuilt_proposer_knows_the_past_and_does_not_repeat_its_draws(demo: SearchSpace) -> None:
+@every_proposer
+def test_a_rebuilt_proposer_knows_the_past_and_does_not_repeat_its_draws(demo: SearchSpace, aim: Aim) -> None:
+    """Whoever proposed the past."""
     before = run(Proposer(demo, 0), 12)
-    rebuilt = Proposer(demo, 0, [(decisions, accuracy) for _, decisions, accuracy in before])
+    rebuilt = Proposer(demo, 0, [(decisions, accuracy) for _, decisions, accuracy in before], aim=aim)
     known = {id for id, _, _ in before}
     after = [id for id, _, _ in run(rebuilt, 12)]
     assert not known & set(after)
-    again = Proposer(demo, 0, [(decisions, accuracy) for _, decisions, accuracy in before])
+    again = Proposer(demo, 0, [(decisions, accuracy) for _, decisions, accuracy in before], aim=aim)
     assert after == [id for id, _, _ in run(again, 12)]
 
 
-def test_a_space_that_is_used_up_ends() -> None:
+@every_proposer
+def test_a_space_that_is_used_up_ends(aim: Aim) -> None:
     """Three widths and two depths: six networks, each proposed once."""
-    proposer = Proposer(SearchSpace.parse(SMALL), 0)
+    proposer = Proposer(SearchSpace.parse(SMALL), 0, aim=aim)
     assert len({id for id, _, _ in run(proposer, 6)}) == 6
     assert proposer.propose() is None
 
 
-def test_limits_hold_for_every_proposal() -> None:
+@every_proposer
+@pytest.mark.parametrize("told", ["file", "aim"])
+def test_limits_hold_for_every_proposal(demo: SearchSpace, aim: Aim, told: str) -> None:
+    """Those of the file and --max-macs; baselines are trained whatever they cost."""
     text = DEMO.read_text(encoding="utf-8").replace("baselines:", "limits: {macs: {max: 400k}}\nbaselines:")
-    space = SearchSpace.parse(text)
-    proposer = Proposer(space, 0)
-    macs = []
-    for _ in range(12):
-        proposal = proposer.propose()
-        assert proposal is not None
-        macs.append(proposal.candidate.cost.macs)
-        proposer.tell(proposal, accuracy_by_table(macs[-1]))
-    assert max(macs) <= 400_000
+    if told == "file":
+        proposer = Proposer(SearchSpace.parse(text), 0, aim=aim)
+    else:
+        proposer = Proposer(demo, 0, aim=Aim(aim.proposer, max_macs=400_000))
+    assert proposer.take(demo.baselines["resnet14"].decisions).candidate.cost.macs > 400_000
+    assert max(decoded(demo, decisions) for _, decisions, _ in run(proposer, 4)) <= 400_000
 
 
-def test_failures_are_proposed_no_more() -> None:
-    proposer = Proposer(SearchSpace.parse(SMALL), 0)
+def decoded(space: SearchSpace, decisions: Decisions) -> int:
+    return space.decode_stored(decisions).cost.macs
+
+
+def test_a_narrower_limit_of_the_file_stays() -> None:
+    text = DEMO.read_text(encoding="utf-8").replace("baselines:", "limits: {macs: {min: 10k, max: 90k}}\nbaselines:")
+    limit = SearchSpace.parse(text).within(10**6).grammar.limits["macs"]
+    assert (limit.low, limit.high) == (10_000, 90_000)
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_every_objective_is_looked_for(demo: SearchSpace, objective: str) -> None:
+    """Only what comes behind the start differs; with one worker and the same past it is proposed again."""
+    past = [(decisions, accuracy) for _, decisions, accuracy in run(Proposer(demo, 1), 12)]
+    proposed = [run(Proposer(demo, 1, past, aim=Aim(objective=objective)), 3) for _ in range(2)]
+    assert proposed[0] == proposed[1]
+
+
+def test_accuracy_per_flop_looks_for_cheaper_networks_than_a_budget(demo: SearchSpace) -> None:
+    past = [(decisions, accuracy) for _, decisions, accuracy in run(Proposer(demo, 1), 16)]
+    macs = {}
+    for objective in ("accuracy_per_flop", "budget"):
+        found = run(Proposer(demo, 1, past, aim=Aim(objective=objective)), 5)
+        macs[objective] = sorted(decoded(demo, decisions) for _, decisions, _ in found)
+    assert macs["accuracy_per_flop"][2] < macs["budget"][2]
+
+
+def test_results_from_elsewhere_steer_and_may_be_proposed(demo: SearchSpace) -> None:
+    """They are not of this study: its front is its own, and their networks are not known to it."""
+    past = [(decisions, accuracy) for _, decisions, accuracy in run(Proposer(demo, 1), 10)]
+    elsewhere = [(decisions, 1 - accuracy) for _, decisions, accuracy in run(Proposer(demo, 2), 20)]
+    alone, taught = (run(Proposer(demo, 1, past, found), 3) for found in ([], elsewhere))
+    assert alone != taught
+    proposer = Proposer(demo, 1, past, elsewhere)
+    own = {tuple(decisions.items()) for decisions, _ in past}
+    others = [demo.decode_stored(decisions) for decisions, _ in elsewhere if tuple(decisions.items()) not in own]
+    assert not any(proposer.knows(candidate) for candidate in others)
+
+
+def test_several_at_once_are_different(demo: SearchSpace) -> None:
+    """Eight proposals before any is told, as eight workers ask for them."""
+    past = [(decisions, accuracy) for _, decisions, accuracy in run(Proposer(demo, 1), 12)]
+    proposer = Proposer(demo, 1, past)
+    proposals = [proposer.propose() for _ in range(8)]
+    assert len({p.candidate.architecture.id for p in proposals if p is not None}) == 8
+
+
+@every_proposer
+def test_failures_are_proposed_no_more(aim: Aim) -> None:
+    proposer = Proposer(SearchSpace.parse(SMALL), 0, aim=aim)
     ids = set()
     while (proposal := proposer.propose()) is not None:
         ids.add(proposal.candidate.architecture.id)
@@ -91,11 +150,12 @@ def test_taken_decisions_are_kept(demo: SearchSpace) -> None:
     assert proposer.knows(wanted)
 
 
-def test_what_is_measured_steers_what_is_proposed(demo: SearchSpace) -> None:
-    """Equal draws while Optuna starts up at random, others once its model is fed with other accuracies."""
+@pytest.mark.parametrize("aim", [Aim("evolution"), Aim("tpe")], ids=["evolution", "tpe"])
+def test_what_is_measured_steers_what_is_proposed(demo: SearchSpace, aim: Aim) -> None:
+    """Equal draws at the start, others once a model is fed with other accuracies."""
 
     def ids(accuracy_of: Callable[[int], float]) -> list[str]:
-        proposer, found = Proposer(demo, 0), []
+        proposer, found = Proposer(demo, 0, aim=aim), []
         for _ in range(STARTUP_TRIALS + 6):
             proposal = proposer.propose()
             assert proposal is not None
@@ -111,3 +171,4 @@ def test_what_is_measured_steers_what_is_proposed(demo: SearchSpace) -> None:
 def test_limits_that_nothing_satisfies_end_the_proposals() -> None:
     space = SearchSpace.parse(SMALL.replace("stages:", "limits: {macs: {max: 1}}\nstages:"))
     assert Proposer(space, 0).propose() is None
+    assert Proposer(SearchSpace.parse(SMALL), 0, aim=Aim(max_macs=1)).propose() is None

@@ -32,7 +32,9 @@ def twin_covariance(a: Data, b: Data, scales: Scales) -> np.ndarray:
         for j in range(len(b)):
             x, y = ([(d.facts[k, f] - center[f]) / spread[f] for f in (0, 1)] for d, k in ((a, i), (b, j)))
             apart = sum((p - q) ** 2 for p, q in zip(x, y, strict=True)) / 2
-            differing = sum(list(a.tokens[i, 3 * c : 3 * c + 3]) != list(b.tokens[j, 3 * c : 3 * c + 3]) for c in range(4))
+            differing = sum(
+                list(a.tokens[i, 3 * c : 3 * c + 3]) != list(b.tokens[j, 3 * c : 3 * c + 3]) for c in range(4)
+            )
             found[i, j] = scales.share * exp(-0.5 * apart / scales.facts**2)
             found[i, j] += (1 - scales.share) * exp(-(differing / 4) / scales.decisions)
             found[i, j] += scales.linear * sum(p * q for p, q in zip(x, y, strict=True)) / 3
@@ -78,7 +80,7 @@ def test_what_is_known_is_predicted_with_confidence_and_what_is_far_is_not() -> 
     surrogate = Surrogate(TAUGHT, ACCURACIES, replace(SCALES, noise=0.001), climb=0)
     mean, deviation = surrogate.predict(TAUGHT)
     assert np.abs(mean - ACCURACIES).max() < 0.01
-    far = Data(TAUGHT.facts[:1] + [[4, 0, 0]], 1 - TAUGHT.tokens[:1])
+    far = Data(TAUGHT.facts[:1] + np.array([4.0, 0, 0]), 1 - TAUGHT.tokens[:1])
     assert surrogate.predict(far)[1][0] > 5 * deviation.max()
 
 
