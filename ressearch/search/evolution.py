@@ -34,7 +34,7 @@ NODES = 4_000
 Both take time, the children in proportion to their nodes; this keeps a proposal's time about the same.
 """
 
-PER_TAUGHT = 7
+PER_TAUGHT = 8
 
 POOL = 160
 """Children that are kept for the next."""

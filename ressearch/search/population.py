@@ -16,7 +16,7 @@ from ressearch.search.features import Token, Vector, facts_of, tokens_of
 from ressearch.space import Candidate, Decisions, SearchSpace
 from ressearch.space.variation import Parent, parent_of
 
-TAUGHT = 400
+TAUGHT = 350
 """Networks that the surrogate learns from at most; its time grows with the cube of their number."""
 
 CHOSEN_ANEW = 40
