@@ -176,6 +176,13 @@ def test_a_bad_file_shows_the_place(empty: Path) -> None:
         (("query", "macs < 1", "--sql", "SELECT 1", "--sort", "id"), "--sql says it all: leave out FILTER, --sort"),
         (("query", "--time-limit", "3"), "--time-limit is for --sql alone"),
         (("search", str(DEMO), "--trials", "0"), "0 is not in the range x>=1"),
+        (("search", str(DEMO), "--proposer", "gp"), "'gp' is not one of 'evolution', 'nsga2', 'tpe', 'random'"),
+        (("search", str(DEMO), "--max-macs", "many"), "'many' is not a count"),
+        (("search", str(DEMO), "--objective", "budget"), "needs --max-macs, or limits: {macs: {max: ...}} in the file"),
+        (
+            ("search", str(DEMO), "--objective", "tradeoff", "--proposer", "tpe"),
+            "the objective tradeoff needs the proposer evolution; others look for the front",
+        ),
         (("best", "-f", "xml"), "'xml' is not one of 'table', 'json', 'csv'"),
     ],
 )

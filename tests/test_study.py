@@ -9,6 +9,7 @@ import pytest
 
 from ressearch.data import SearchData, load_search_data
 from ressearch.errors import StudyError
+from ressearch.search.propose import Aim
 from ressearch.search.study import Job, StudyBooks, describe_study
 from ressearch.space import SearchSpace
 from ressearch.store import Store
@@ -77,6 +78,20 @@ def test_more_trials_go_on_where_the_study_ended(demo: SearchSpace, digits: Sear
     drive(books_of(demo, digits, store, trials=4))
     assert drive(books_of(demo, digits, store, trials=4)) == []
     assert [job.number for job in drive(books_of(demo, digits, store, trials=7))] == [4, 5, 6]
+
+
+def test_a_study_goes_on_with_another_proposer_and_objective(
+    demo: SearchSpace, digits: SearchData, store: Store
+) -> None:
+    """Nothing is repeated, and the store tells who proposed what."""
+    study = describe_study(demo, digits, name="study", source="digits", seed=0)
+    for trials, aim in ((4, Aim("tpe")), (7, Aim("nsga2")), (10, Aim("evolution", "budget", max_macs=600_000))):
+        drive(StudyBooks(demo, digits, store, study, trials, aim))
+    found = store.trials(store.study("study")[0])
+    assert [trial.proposer for trial in found] == [None, None, "tpe", "tpe", *["nsga2"] * 3, *["evolution"] * 3]
+    assert len({trial.architecture_id for trial in found}) == 10
+    late = [demo.decode_stored(trial.decisions).cost.macs for trial in found[-3:]]
+    assert max(late) <= 600_000
 
 
 def test_a_network_known_under_the_recipe_is_not_trained_again(

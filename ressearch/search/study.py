@@ -88,7 +88,8 @@ class StudyBooks:
         past = store.trials(self._id)
         finished = [trial for trial in past if trial.state is not TrialState.RUNNING]
         known = [(t.decisions, _accuracy(t)) for t in finished]
-        self._proposer = Proposer(space, study.seed, known, aim=aim or Aim())
+        self._aim = aim or Aim()
+        self._proposer = Proposer(space, study.seed, known, aim=self._aim)
         points = {result.number: (result.accuracy, result.macs) for result in store.results(self._id)}
         self._finished = [_Finished(t.architecture_id, points.get(t.number), t.reused) for t in finished]
         self._open: dict[int, Proposal] = {}
@@ -160,6 +161,7 @@ class StudyBooks:
             seed=self.study.seed,
             origin=Origin.PROPOSED if baseline is None else Origin.BASELINE,
             baseline=baseline,
+            proposer=self._aim.proposer if baseline is None else None,
         )
         self._store.begin(self._id, trial, candidate.architecture, candidate.cost)
         return self._opened(number, proposal)
