@@ -17,7 +17,8 @@ The proposers `evolution`, `nsga2`, `tpe` and `random` are ours (those of Optuna
 repeats), `optuna-*` are Optuna's samplers with two objectives, used directly: there a repeat is an evaluation.
 `regularized` is the evolution of Real et al. 2019 (accuracy alone; population 50, samples of 10).
 
-FILE gets a line for each search and is gone on with, so a benchmark may be interrupted.
+FILE (search_quality.jsonl beside this file unless said) gets a line for each search and is gone on with, so a benchmark
+may be interrupted; `--seeds 0` prints the tables of what is in it.
 """
 
 from __future__ import annotations
@@ -248,7 +249,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--seeds", type=int, default=30)
     parser.add_argument("--jobs", type=int, default=1)
-    parser.add_argument("--out", type=Path, default=Path("search_quality.jsonl"))
+    parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".jsonl"))
     parser.add_argument("--benchmarks", nargs="+", choices=READERS, default=list(READERS))
     parser.add_argument("--searches", nargs="+", choices=SEARCHES, default=list(SEARCHES))
     given = parser.parse_args()
