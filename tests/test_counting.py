@@ -9,7 +9,7 @@ from math import inf, isclose
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 
 from ressearch.errors import NothingFitsError
 from ressearch.space import Candidate, SearchSpace
@@ -138,6 +138,7 @@ def test_a_shipped_space_has_as_many_ways_as_enumeration_finds(name: str) -> Non
 @settings(max_examples=60)
 @given(spaces())
 def test_a_drawn_space_has_as_many_ways_as_enumeration_finds(drawn: SearchSpace) -> None:
+    assume(drawn.size() <= 20_000)  # one in many holds millions
     found = [key(candidate) for candidate in drawn.enumerate()]
     assert len(set(found)) == len(found)
     assert len(found) == drawn.size()
