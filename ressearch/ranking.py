@@ -5,6 +5,7 @@ Numbers in, numbers out.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import log
@@ -30,6 +31,23 @@ def pareto_front(points: Sequence[Point]) -> list[int]:
         elif points[position] == points[front[-1]]:
             front.append(position)
     return front
+
+
+def front_numbers(points: Sequence[Point]) -> list[int]:
+    """Of each point, in which front it is: 0 in the Pareto front, 1 in that of the points without the first, and so on.
+
+    By rising MACs, a point belongs to the first front whose last point is less accurate (Jensen 2003): O(n log n).
+    """
+    numbers = [0] * len(points)
+    lasts: list[tuple[float, Point]] = []  # of each front: minus its accuracy, which rises from front to front
+    for position in sorted(range(len(points)), key=lambda i: (points[i][1], -points[i][0])):
+        point = points[position]
+        front = bisect_right(lasts, -point[0], key=lambda last: last[0])
+        if front and lasts[front - 1][1] == point:
+            front -= 1  # equal points share a front
+        lasts[front : front + 1] = [(-point[0], point)]
+        numbers[position] = front
+    return numbers
 
 
 def accuracy_per_mflop(point: Point) -> float:

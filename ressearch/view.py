@@ -81,10 +81,11 @@ def _headline(asked: Asked) -> str:
     study, counts, names = asked.study, asked.counts, asked.studies.values()
     several = f"studies {', '.join(names)}" if asked.all_studies else f"study {study.name}"
     within = f"; within {said(asked.limits)}" if said(asked.limits) else ""
+    stopped = f"{counts[TrialState.STOPPED]} stopped, " if counts[TrialState.STOPPED] else ""
     return (
         f"{several}: {study.data_source or study.evaluator}, {study.fidelity.epochs} epochs on "
         f"{study.fidelity.data_fraction:.0%} of the training images; {counts[TrialState.COMPLETE]} trials complete, "
-        f"{counts[TrialState.FAILED]} failed, {counts[TrialState.RUNNING]} open{within}"
+        f"{stopped}{counts[TrialState.FAILED]} failed, {counts[TrialState.RUNNING]} open{within}"
     )
 
 
@@ -366,6 +367,8 @@ def percent(accuracy: float) -> str:
 def progress_line(progress: Progress) -> str:
     """How far a study is, in one line."""
     parts = [f"{progress.done + progress.failed}/{progress.total} done", f"{progress.running} running"]
+    if progress.stopped:
+        parts.append(f"{progress.stopped} stopped")
     if progress.failed:
         parts.append(f"{progress.failed} failed")
     if progress.reused:
@@ -381,7 +384,9 @@ def progress_line(progress: Progress) -> str:
 def progress_view(progress: Progress) -> RenderableType:
     """How far a study is, with a bar."""
     page = Table.grid()
-    page.add_row(ProgressBar(total=progress.total, completed=progress.done + progress.failed, width=60))
+    page.add_row(
+        ProgressBar(total=progress.total, completed=progress.done + progress.failed + progress.stopped, width=60)
+    )
     page.add_row(Text(progress_line(progress)))
     return page
 

@@ -51,6 +51,7 @@ BEHIND_STAGES = {
     "a parameter": ("parameters: {lr: {value: 0.1, zebra: 1}}", "properties/parameters/properties/lr"),
     "task": ("task: {dataset: digits, zebra: 1}", "properties/task"),
     "train": ("train: {lr: 0.1, zebra: 1}", "properties/train"),
+    "early_terminate": ("early_terminate: {eta: 3, zebra: 1}", "properties/early_terminate"),
     "search": ("search: {trials: 3, zebra: 1}", "properties/search"),
 }
 AS_STAGES = {
@@ -209,6 +210,12 @@ def test_of_each_field_it_takes_the_kinds_that_the_reader_takes(field: str, lite
         assert_agreement(f"parameters: {{{field}: {{values: [{literal}]}}}}")
 
 
+@pytest.mark.parametrize("key", ["type", "min_iter", "eta"])
+@pytest.mark.parametrize("literal", [*LITERALS, "hyperband"])
+def test_of_rungs_it_takes_the_kinds_that_the_reader_takes(key: str, literal: str) -> None:
+    assert_agreement(f"early_terminate: {{{key}: {literal}}}")
+
+
 @pytest.mark.parametrize(
     "key", ["trials", "workers", "seed", "time_limit", "evaluator", "proposer", "objective", "max_macs"]
 )
@@ -342,7 +349,8 @@ baselines: {one: {n: 1}}
 limits: {macs: {min: 1, max: 1M}}
 parameters: {lr: {distribution: uniform, min: 0.1, max: 0.5}, flip: {values: [true, false]}, crop: {values: [2, 4]}}
 task: {dataset: digits}
-train: {epochs: 1, lr: 0.1, schedule: 9, decoupled: true, cutout: 2, ema: 0.5}
+train: {epochs: 2, lr: 0.1, schedule: 9, decoupled: true, cutout: 2, ema: 0.5}
+early_terminate: {type: hyperband, min_iter: 1, eta: 3}
 search: {trials: 3, seed: 0, time_limit: 60, evaluator: mine:train}
 """
 

@@ -124,6 +124,8 @@ def test_any_number_stays_the_same_number(number: float) -> None:
         "search: {trials: 4, workers: 2, seed: 0, time_limit: 600, evaluator: mine.training:measure}",
         "search: {time_limit: 0, evaluator: mine:train}",
         "search: {proposer: tpe, objective: budget, max_macs: 1.5M}",
+        "early_terminate: {}",
+        "early_terminate: {type: hyperband, min_iter: 2, eta: 4}",
         "parameters: {lr: {distribution: log_uniform_values, min: 1e-3, max: 1}, momentum: {value: 0}}",
         "parameters: {batch_size: {min: 8, max: 64}, lr: {distribution: q_uniform, min: 1, max: 4}}",
         "parameters: {lr: {values: [1, 0.1]}, warmup: {min: 0.0, max: 0.5, q: 0.1}, momentum: {min: 0.1, max: 0.2}}",

@@ -197,6 +197,37 @@ def test_an_interrupt_keeps_what_is_finished_and_tells_how_to_go_on(desk: Desk, 
         assert desk.rows("select state, count(*) from trials group by state") == [("complete", begun)]
 
 
+@pytest.mark.slow
+def test_a_search_by_rungs_is_interrupted_and_goes_on(desk: Desk) -> None:
+    """SIGINT amid promotions; the same command ends with one in two of each rung on the next and no checkpoint left."""
+    text = SPACE.replace("epochs: 1", "epochs: 4") + "early_terminate: {min_iter: 1, eta: 2}\n"
+    (desk.path / "tiny.yaml").write_text(text, encoding="utf-8")
+    process = desk.start(*SEARCH, "--trials", "13", "--workers", "2")
+    assert process.stderr is not None
+    for line in process.stderr:
+        if " 2 stopped" in line:
+            break
+    os.killpg(process.pid, signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+    kept = set(desk.rows("select id, accuracy from measurements"))
+    stopped = {number for (number,) in desk.rows("select number from trials where state = 'stopped'")}
+    folder = desk.path / "runs" / "ressearch.db.checkpoints" / "tiny"
+    assert stopped <= {int(path.stem) for path in folder.glob("*.pt")}, "they go on from there"
+
+    status, _, err = desk.run(*SEARCH, "--trials", "13", "--workers", "2")
+    assert status == 0, err
+    assert kept <= set(desk.rows("select id, accuracy from measurements"))
+    assert desk.rows("select epochs, schedule, count(*) from measurements group by epochs") == [
+        (1, 4, 13), (2, 4, 7), (4, 4, 4),
+    ], "twelve proposed networks: twelve, six and three, and the baseline everywhere"  # fmt: skip
+    assert desk.rows("select state, count(*) from trials group by state") == [("complete", 4), ("stopped", 9)]
+    assert "4/13 done, 0 running, 9 stopped" in err
+    assert not folder.parent.exists()
+    status, out, _ = desk.run("best", "tiny")
+    assert (status, "4 trials complete, 9 stopped, 0 failed, 0 open" in out) == (0, True)
+
+
 def workers_of(process: subprocess.Popen[str]) -> list[int]:
     listed = subprocess.run(["pgrep", "-s", str(process.pid), "-f", "ray::Worker"], capture_output=True, text=True)
     return [int(pid) for pid in listed.stdout.split()]

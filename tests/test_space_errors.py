@@ -79,7 +79,7 @@ BODIES = [
           |
         5 | zebra: 1
           | ^
-          = help: known keys: version, name, input, stem, vars, stages, head, blocks, baselines, limits, parameters, task, train, search
+          = help: known keys: version, name, input, stem, vars, stages, head, blocks, baselines, limits, parameters, task, train, early_terminate, search
         """,
     ),
     Case(
@@ -770,6 +770,50 @@ BODIES = [
           |
         5 | search: {workers: 0}
           |                   ^
+        """,
+    ),
+    Case(
+        "early_terminate: words of others",
+        """
+        stages: [{width: 8, block: {use: basic}}]
+        early_terminate: {type: envelope, grace_period: 1, max_iter: 9}
+        """,
+        """
+        error[E005]: early_terminate.type: 'envelope' is not a way to terminate trials early; use one of hyperband
+         --> mine.yaml:5:25
+          |
+        5 | early_terminate: {type: envelope, grace_period: 1, max_iter: 9}
+          |                         ^
+
+        error[E006]: early_terminate.grace_period: 'grace_period' is another tool's word
+         --> mine.yaml:5:35
+          |
+        5 | early_terminate: {type: envelope, grace_period: 1, max_iter: 9}
+          |                                   ^
+          = help: write 'min_iter:'
+
+        error[E006]: early_terminate.max_iter: 'max_iter' is another tool's word
+         --> mine.yaml:5:52
+          |
+        5 | early_terminate: {type: envelope, grace_period: 1, max_iter: 9}
+          |                                                    ^
+          = help: leave it out: the last rung is at train.epochs
+        """,
+    ),
+    Case(
+        "early_terminate: no rung below the last",
+        """
+        stages: [{width: 8, block: {use: basic}}]
+        train: {epochs: 3}
+        early_terminate: {min_iter: 3}
+        """,
+        """
+        error[E007]: early_terminate.min_iter: the first rung, at 3 epochs, is not below the last, at 3 (train.epochs)
+         --> mine.yaml:6:18
+          |
+        6 | early_terminate: {min_iter: 3}
+          |                  ^
+          = help: lower min_iter, or raise train.epochs
         """,
     ),
     Case(

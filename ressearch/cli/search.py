@@ -53,6 +53,9 @@ AIMS = ("proposer", "objective", "max_macs")
 @click.option("--proposer", type=click.Choice(PROPOSERS), help=f"Who proposes networks.  [default: {PROPOSERS[0]}]")
 @click.option("--objective", type=click.Choice(OBJECTIVES), help=f"What for.  [default: {OBJECTIVES[0]}, the front]")
 @click.option("--max-macs", type=NumberType("count"), help="The most MACs of a proposal, e.g. 150M.")
+@click.option(
+    "--no-early-terminate", is_flag=True, help="Train every network for all epochs, whatever FILE says on it."
+)
 @store_option
 def search(file: Path, **flags: Any) -> None:
     """Search the space in FILE: train networks, baselines first, and remember what they measure.
@@ -87,6 +90,7 @@ def search(file: Path, **flags: Any) -> None:
 def _settled(space: SearchSpace, flags: Mapping[str, Any]) -> dict[str, Any]:
     """Every setting of a search: what a flag says, else what the file says, else what is usual."""
     given = {name: value for name, value in flags.items() if value is not None}
+    given["early_terminate"] = not given.pop("no_early_terminate")
     if "source" in given and "evaluator" in given:
         raise click.UsageError("--data and --evaluator exclude each other: an evaluator brings its own data")
     usual = {"trials": 24, "workers": os.cpu_count() or 1, "seed": 0, "time_limit": TIME_LIMIT, "device": "auto"}
@@ -117,7 +121,8 @@ def _command_to_resume(file: Path, settings: Mapping[str, Any], flags: Mapping[s
     known = {name: settings[name] for name in ("trials", "workers", "seed", "name")}
     rest = {name: flags[name] for name in ("time_limit", "device", *AIMS) if flags[name] is not None}
     words = [(f"--{name.replace('_', '-')}", str(value)) for name, value in {**trained, **known, **rest}.items()]
-    return shlex.join([program(), "search", str(file), *(word for pair in words for word in pair), *store])
+    whole = ["--no-early-terminate"] if flags["no_early_terminate"] else []
+    return shlex.join([program(), "search", str(file), *(word for pair in words for word in pair), *whole, *store])
 
 
 def _report_end(last: Progress, name: str, store: str | Path) -> None:
@@ -136,7 +141,7 @@ def _report_end(last: Progress, name: str, store: str | Path) -> None:
 
 @contextmanager
 def _live() -> Iterator[tuple[Callable[[Progress], None], Callable[[str], None]]]:
-    """How to show progress and texts on stderr: redrawn on a terminal, a line per finished trial elsewhere."""
+    """How to show progress and texts on stderr: redrawn on a terminal, a line per trial that ended elsewhere."""
     from rich.live import Live
 
     from ressearch.view import progress_line, progress_view
@@ -149,8 +154,8 @@ def _live() -> Iterator[tuple[Callable[[Progress], None], Callable[[str], None]]
     ended = [0]
 
     def watch(progress: Progress) -> None:
-        if progress.done + progress.failed > ended[0]:
-            ended[0] = progress.done + progress.failed
+        before, ended[0] = ended[0], progress.done + progress.failed + progress.stopped
+        if ended[0] > before:
             click.echo(progress_line(progress), err=True)
 
     yield watch, lambda text: click.echo(text, err=True)

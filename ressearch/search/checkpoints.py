@@ -1,4 +1,4 @@
-"""Where the checkpoints of a study's running trials lie: a file a trial, gone when it has ended.
+"""Where the checkpoints of a study's running and stopped trials lie: a file a trial, gone when it has ended.
 
 They are beside the store, or in `runs/checkpoints` of this machine where the store is on a server.
 
@@ -37,7 +37,7 @@ class Checkpoints:
         drop(self._folder / f"{number}.pt")
 
     def keep_only(self, running: Collection[int]) -> None:
-        """Remove what is of no running trial, e.g. because a driver was killed before it could."""
+        """Remove what is of no such trial, e.g. because a driver was killed before it could."""
         if self._folder.is_dir():
             for path in self._folder.glob("*.pt*"):
                 number = re.fullmatch(r"(\d+)\.pt(\.\d+)?", path.name)

@@ -149,6 +149,7 @@ class _Callback(_Unpickled, tune.Callback):
 
     def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
         self.signals.check()
+        self.queue.prepare()  # in Tune's own thread, which else waits for the workers' results meanwhile
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         self.queue.starting.pop(trial.trial_id, None)

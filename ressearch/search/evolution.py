@@ -9,7 +9,7 @@ children is kept from one proposal to the next, so that it grows better while fe
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 
 import numpy as np
@@ -17,7 +17,7 @@ import numpy as np
 from ressearch.errors import NothingFitsError, SpaceError
 from ressearch.search.features import Token, Vector
 from ressearch.search.objective import Objective
-from ressearch.search.population import TAUGHT, Member, Population
+from ressearch.search.population import TAUGHT, Decided, Member, Population
 from ressearch.search.surrogate import Data, Scales, Surrogate, as_data
 from ressearch.space import Candidate, Decisions, SearchSpace
 from ressearch.space.variation import copied, crossed, mutated, parent_of, wrapped
@@ -73,6 +73,14 @@ class Evolution:
     def learn_elsewhere(self, candidate: Candidate, accuracy: float) -> None:
         """What a network measured in another study by the same recipe."""
         self._population.add_elsewhere(self._member(candidate), accuracy)
+
+    def revise(self, accuracies: Mapping[Decided, float]) -> None:
+        """Other accuracies for networks of this study that were told before."""
+        self._population.revise(accuracies)
+
+    def forget(self, candidate: Candidate) -> None:
+        """A network is awaited no more."""
+        self._open.pop(self._key_of(candidate), None)
 
     def await_result(self, candidate: Candidate) -> None:
         """A network is being trained; until it is told, it counts as what the surrogate expects of it."""

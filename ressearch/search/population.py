@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import log
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,6 +56,15 @@ class Member:
         return self._columns
 
 
+Decided: TypeAlias = frozenset[tuple[str, object]]
+"""Decisions as a key."""
+
+
+def decided(decisions: Decisions) -> Decided:
+    """Decisions as a key, whatever their order."""
+    return frozenset(decisions.items())
+
+
 class Population:
     """All members with their accuracies, and the front among them.
 
@@ -83,6 +93,17 @@ class Population:
         """A network that was measured by the same recipe in another study."""
         self._elsewhere.append((member, accuracy))
         self._teach(member, accuracy)
+
+    def revise(self, accuracies: Mapping[Decided, float]) -> None:
+        """Other accuracies for members that were measured in this study."""
+
+        def revised(found: list[tuple[Member, float]]) -> list[tuple[Member, float]]:
+            return [(member, accuracies.get(decided(member.decisions), known)) for member, known in found]
+
+        self._members, self._taught = revised(self._members), revised(self._taught)
+        points = [(accuracy, member.macs) for member, accuracy in self._members]
+        self._front = [self._members[i] for i in pareto_front(points)]
+        self.revision += 1
 
     @property
     def front(self) -> list[Point]:

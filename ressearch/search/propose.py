@@ -8,7 +8,7 @@ value: told as complete, repeats make the sampler propose known points again and
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import optuna
@@ -19,6 +19,7 @@ from ressearch.errors import NothingFitsError, SpaceError
 from ressearch.search.dialect import as_optuna, finished_trial
 from ressearch.search.evolution import Evolution
 from ressearch.search.objective import Objective
+from ressearch.search.population import Decided, decided
 from ressearch.space import Candidate, Decisions, SearchSpace
 from ressearch.space.variation import Parent, parent_of
 from ressearch.trial import OBJECTIVES, PROPOSERS, Recipe
@@ -87,6 +88,7 @@ class Proposer:
         self._generator = random.Random(seed)
         sampler = SAMPLERS[aim.proposer](seed)
         self._study = optuna.create_study(directions=["maximize", "minimize"], sampler=sampler)
+        self._told: dict[Decided, int] = {}
         self._floors = {point_of(candidate): candidate.cost.macs for candidate in space.baselines.values()}
         self._evolution: Evolution | None = None
         if aim.proposer == "evolution":
@@ -120,12 +122,35 @@ class Proposer:
         return point_of(candidate) in self._seen
 
     def tell(self, proposal: Proposal, accuracy: float | None) -> None:
-        """What a proposal measured; None if it failed."""
-        if accuracy is None:
+        """What a proposal measured; None if it failed. Of a network that was told before, the last word counts."""
+        key = decided(proposal.candidate.decisions)
+        if key in self._told:
+            self._tell_again(proposal, accuracy or 0.0)
+        elif accuracy is None:
             self._study.tell(proposal.trial, state=OptunaState.FAIL)
+            self._learn(proposal.candidate, None)
         else:
             self._study.tell(proposal.trial, [accuracy, proposal.candidate.cost.macs])
-        self._learn(proposal.candidate, accuracy)
+            self._told[key] = proposal.trial.number
+            self._learn(proposal.candidate, accuracy)
+
+    def _tell_again(self, proposal: Proposal, accuracy: float) -> None:
+        self._study.tell(proposal.trial, state=OptunaState.FAIL)
+        self.revise([(proposal.candidate.decisions, accuracy)])
+        if self._evolution:
+            self._evolution.forget(proposal.candidate)
+
+    def revise(self, accuracies: Sequence[tuple[Decisions, float]]) -> None:
+        """Other accuracies for networks that were told before: each stays one observation of the model.
+
+        Optuna lets nobody tell a trial twice; in memory, its record of the trial is what its samplers read.
+        """
+        trials = self._study.get_trials(deepcopy=False)
+        for decisions, accuracy in accuracies:
+            trial = trials[self._told[decided(decisions)]]
+            trial.values = [accuracy, *trial.values[1:]]
+        if self._evolution:
+            self._evolution.revise({decided(decisions): accuracy for decisions, accuracy in accuracies})
 
     def _open(self, proposal: Proposal) -> None:
         self._seen.add(point_of(proposal.candidate))
@@ -176,6 +201,7 @@ class Proposer:
         self._seen.add(point_of(found.candidate))
         if accuracy is not None:
             values = [accuracy, float(found.candidate.cost.macs)]
+            self._told[decided(decisions)] = len(self._told)
             self._study.add_trial(finished_trial(found.decisions, found.domains, values))
         self._learn(found.candidate, accuracy)
 

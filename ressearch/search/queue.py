@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +72,11 @@ class Queue:
                 self.next = self.lost.pop() if self.lost else self.books.next_job()
         return self.next is not None or not self.jobs
 
+    def prepare(self) -> None:
+        """Have the next job at hand before a worker asks for it, while all that were taken are being trained."""
+        if self.jobs and not self.starting:
+            self.ready()
+
     def awaits_worker(self) -> bool:
         """Whether some job's worker is starting; one that takes too long lacks a core and is waited for no more."""
         return any(time.monotonic() < limit for limit in self.starting.values())
@@ -109,7 +114,7 @@ class Queue:
 
     def _checkpoint(self, job: Job) -> str | None:
         """A training of one epoch has nothing to go on from, and an evaluator's is its own affair."""
-        if job.fidelity.epochs == 1 or self.books.study.evaluator:
+        if self.books.study.fidelity.epochs == 1 or self.books.study.evaluator:
             return None
         file = self.terms.checkpoints.file(job.number)
         return None if file is None else str(file)
@@ -128,7 +133,8 @@ class Queue:
                 self.books.complete(job.number, Measurement(**outcome["measurement"]))
             else:
                 self.books.fail(job.number, outcome["error"], Failure(outcome["failure"]))
-            self.terms.checkpoints.drop(job.number)
+            for number in self.books.needless(job.number):
+                self.terms.checkpoints.drop(number)
         self._tell()
 
     def bury(self, trial_id: str, reason: str, kind: Failure = Failure.WORKER_DIED) -> None:
@@ -152,4 +158,5 @@ class Queue:
 
     def _tell(self) -> None:
         with _escaping():
-            self.watch(self.books.progress())
+            progress = self.books.progress()
+            self.watch(replace(progress, running=progress.running - (self.next is not None)))

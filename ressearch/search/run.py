@@ -35,13 +35,15 @@ def run_study(
     time_limit: int = 0,
     device: str = "cpu",
     aim: Aim | None = None,
+    early_terminate: bool = True,
 ) -> Progress:
     """Begin the study `name`, or go on with it, until it has so many trials; how it ended.
 
     source: data set by name, or its path. store: path of an SQLite file, or URL. watch: is called with the progress
     after each change; say: with a line of text on what takes a while. evaluator: `module:function` that trains in place
     of us and brings its own data, so that no source is read; or empty. time_limit: seconds that a trial may take, 0 for
-    any. device: cpu, cuda (the trials share its GPUs evenly), or auto. aim: who proposes and what for.
+    any. device: cpu, cuda (the trials share its GPUs evenly), or auto. aim: who proposes and what for. early_terminate:
+    as the space says; false: every trial is trained for all epochs.
     Raises DeviceError, NothingFitsError, EvaluatorError, DataError, StoreError or StudyError before anything is
     trained, and Interrupted on SIGINT and SIGTERM.
     """
@@ -56,12 +58,13 @@ def run_study(
     opened = Store.create(store)
     try:
         with opened.sole_driver(name):
-            books = StudyBooks(space, data, opened, study, trials, aim)
+            books = StudyBooks(space, data, opened, study, trials, aim, early_terminate)
             checkpoints = Checkpoints(store, name)
-            checkpoints.keep_only(books.interrupted)
+            checkpoints.keep_only(books.resumable)
             terms = Terms(source, time_limit, checkpoints, device)
             try:
                 distribute(books, terms, workers, watch, say)
+                checkpoints.keep_only([])
             finally:
                 checkpoints.tidy()
             return books.progress()

@@ -2,6 +2,10 @@
 
 A trial is in the store before it starts, and its result before Optuna is told. So whatever dies, the next run with
 the same name goes on: finished trials are kept, trials that were running are begun again.
+
+Where the space asks for `early_terminate`, a trial is a job for each rung (see `rungs`): measured at one it is stopped,
+and promoted it runs again. The proposals learn of a stopped trial what it is expected to reach at the last rung, and
+hear again when others have shown how much is gained from there: told plainly, few epochs would look like bad networks.
 """
 
 from __future__ import annotations
@@ -10,7 +14,7 @@ import platform
 import subprocess
 import time
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 
 from ressearch.architecture import Architecture
@@ -18,6 +22,7 @@ from ressearch.data import SearchData
 from ressearch.errors import StudyError
 from ressearch.ranking import Point, pareto_front
 from ressearch.search.propose import Aim, Proposal, Proposer
+from ressearch.search.rungs import Ladder, Mark
 from ressearch.space import SearchSpace
 from ressearch.store import Store
 from ressearch.trial import Failure, Fidelity, Measurement, MeasurementKey, Origin, Recipe, Study, Trial, TrialState
@@ -39,7 +44,8 @@ class Progress:
     """How far a study is.
 
     best: the highest accuracy yet, and the id of the cheapest network that has it. exhausted: the space holds no
-    further network. seconds_left: an estimate, None until a trial of this run is finished.
+    further network. seconds_left: an estimate, None until a trial of this run is finished. stopped: trials that wait at
+    a rung for their promotion, most of them in vain; done, front and best are of complete ones.
     """
 
     total: int
@@ -51,6 +57,7 @@ class Progress:
     best: tuple[float, str] | None
     exhausted: bool
     seconds_left: float | None
+    stopped: int = 0
 
 
 @dataclass(frozen=True)
@@ -62,10 +69,24 @@ class _Finished:
     reused: bool
 
 
+@dataclass(frozen=True)
+class _Open:
+    """A trial under way to a rung."""
+
+    trial: Trial
+    proposal: Proposal
+    rung: int
+
+    @property
+    def macs(self) -> int:
+        return self.proposal.candidate.cost.macs
+
+
 class StudyBooks:
     """Keeps the store, the proposals and the tally of one study in step; a trial is known by its number.
 
     data: None if an evaluator brings its own. aim: who proposes and what for; a study may go on with another.
+    early_terminate: whether trials go by the rungs that the space asks for; if not, each runs to the last at once.
     Raises StudyError if the images do not fit the space, or if a study of this name exists with another space,
     evaluator, data set, recipe, fidelity or seed.
     """
@@ -78,6 +99,7 @@ class StudyBooks:
         study: Study,
         trials: int,
         aim: Aim | None = None,
+        early_terminate: bool = True,
     ) -> None:
         if data is not None:
             _require_images_fit(space, data)
@@ -86,22 +108,34 @@ class StudyBooks:
         self._store = store
         self._id = _begun(store, study)
         past = store.trials(self._id)
-        finished = [trial for trial in past if trial.state is not TrialState.RUNNING]
-        known = [(t.decisions, _accuracy(t)) for t in finished]
+        early = space.grammar.early_terminate
+        self._ladder = Ladder(early.rungs(study.fidelity.epochs), early.eta) if early else Ladder([1], 1)
+        self._climb(past)
+        self._first = 0 if early_terminate else self._ladder.top
+        self._gains, self._hopeless = self._ladder.gains(), set[int]()
+        told = [trial for trial in past if trial.state is not TrialState.RUNNING]
         self._aim = aim or Aim()
-        self._proposer = Proposer(space, study.seed, known, aim=self._aim)
+        self._proposer = Proposer(space, study.seed, [(t.decisions, self._worth(t)) for t in told], aim=self._aim)
+        self._stopped = {trial.number: trial for trial in past if trial.state is TrialState.STOPPED}
+        finished = [trial for trial in told if trial.state is not TrialState.STOPPED]
         points = {result.number: (result.accuracy, result.macs) for result in store.results(self._id)}
         self._finished = [_Finished(t.architecture_id, points.get(t.number), t.reused) for t in finished]
-        self._open: dict[int, Proposal] = {}
+        self._open: dict[int, _Open] = {}
         self._interrupted = deque(trial for trial in past if trial.state is TrialState.RUNNING)
         begun = {trial.baseline for trial in past}
         self._baselines = deque(item for item in space.baselines.items() if item[0] not in begun)
-        self._started, self._before = time.monotonic(), len(finished)
+        self._started, self._before = time.monotonic(), (len(told), len(finished))
 
     @property
-    def interrupted(self) -> list[int]:
-        """Trials that were under way when the last driver of this study ended, and have not been begun again."""
-        return [trial.number for trial in self._interrupted]
+    def resumable(self) -> list[int]:
+        """Trials that may go on from a checkpoint: those under way when the last driver ended, and the stopped ones."""
+        return [*(trial.number for trial in self._interrupted), *self._stopped]
+
+    def needless(self, number: int) -> list[int]:
+        """The trials whose checkpoints are of no more use, now that this one is closed."""
+        new = self._ladder.hopeless(self.total) - self._hopeless if number in self._stopped else {number}
+        self._hopeless |= new
+        return sorted(new)
 
     def next_job(self) -> Job | None:
         """The next trial to train, or None: all are done or under way, or the space is exhausted.
@@ -109,7 +143,7 @@ class StudyBooks:
         A network that is measured already under this recipe takes its measurement from the store and is passed over.
         """
         while (job := self._begin_next()) is not None:
-            known = self._store.known(self._key(job.number))
+            known = self._known(job.number)
             if known is None:
                 return job
             self.complete(job.number, known)
@@ -117,9 +151,16 @@ class StudyBooks:
 
     def complete(self, number: int, measurement: Measurement) -> None:
         """Record what a trial measured; where its key was measured before, that measurement counts."""
-        recipe = self._open[number].candidate.recipe
-        accepted = self._store.complete(self._id, number, self._key(number), measurement, recipe)
-        self._close(number, accepted.accuracy, reused=accepted is not measurement)
+        this, key = self._open[number], self._key(number)
+        recipe = this.proposal.candidate.recipe
+        state = TrialState.COMPLETE if this.rung == self._ladder.top else TrialState.STOPPED
+        accepted = self._store.complete(self._id, number, key, measurement, recipe, state=state)
+        mark = Mark(accepted.accuracy, this.macs, this.trial.baseline is not None)
+        self._ladder.measured(number, this.rung, mark)
+        if state is TrialState.COMPLETE:
+            self._close(number, accepted.accuracy, reused=accepted is not measurement)
+        else:
+            self._stop(number)
 
     def fail(self, number: int, error: str, failure: Failure) -> None:
         """Record that a trial failed, with its traceback or message, and of what kind the failure is."""
@@ -131,9 +172,10 @@ class StudyBooks:
         measured = [(f.point, f.id) for f in self._finished if f.point is not None]
         best = max(measured, key=lambda item: (item[0][0], -item[0][1]), default=None)
         return Progress(
-            total=max(self.total, len(self._finished) + len(self._open)),
+            total=max(self.total, self._begun_so_far()),
             done=len(measured),
             running=len(self._open),
+            stopped=len(self._stopped),
             failed=len(self._finished) - len(measured),
             reused=sum(f.reused for f in self._finished),
             front=len(pareto_front([point for point, _ in measured])),
@@ -144,9 +186,25 @@ class StudyBooks:
 
     def _begin_next(self) -> Job | None:
         if self._interrupted:
-            trial = self._interrupted.popleft()
-            return self._opened(trial.number, self._proposer.take(trial.decisions))
-        number = len(self._finished) + len(self._open)
+            return self._again(self._interrupted.popleft())
+        promoted = self._ladder.next() if self._first < self._ladder.top else None
+        if promoted is not None:
+            self._store.promote(self._id, promoted)
+            self._ladder.promoted(promoted)
+            return self._again(self._stopped.pop(promoted))
+        return self._begin_new()
+
+    def _again(self, trial: Trial) -> Job:
+        """A trial on its way to the rung behind the last at which it was measured."""
+        reached = self._ladder.reached(trial.number)
+        rung = self._first if reached is None else max(self._first, reached + 1)
+        return self._opened(_Open(trial, self._proposer.take(trial.decisions), rung))
+
+    def _begun_so_far(self) -> int:
+        return len(self._finished) + len(self._stopped) + len(self._open)
+
+    def _begin_new(self) -> Job | None:
+        number = self._begun_so_far()
         if number >= self.total or self.exhausted:
             return None
         proposal, baseline = self._next_proposal()
@@ -164,7 +222,7 @@ class StudyBooks:
             proposer=self._aim.proposer if baseline is None else None,
         )
         self._store.begin(self._id, trial, candidate.architecture, candidate.cost)
-        return self._opened(number, proposal)
+        return self._opened(_Open(trial, proposal, self._first))
 
     def _next_proposal(self) -> tuple[Proposal | None, str | None]:
         """A proposal, and the baseline's name if it is one; a second name for one network is passed over."""
@@ -172,29 +230,76 @@ class StudyBooks:
             name, candidate = self._baselines.popleft()
             if not self._proposer.knows(candidate):
                 return self._proposer.take(candidate.decisions), name
+        if self._gains != self._ladder.gains():
+            self._gains = self._ladder.gains()
+            self._proposer.revise([(t.decisions, self._ladder.expected(n)) for n, t in self._stopped.items()])
         return self._proposer.propose(), None
 
-    def _opened(self, number: int, proposal: Proposal) -> Job:
-        self._open[number] = proposal
-        candidate, study = proposal.candidate, self.study
-        return Job(number, candidate.architecture, candidate.recipe, study.fidelity, study.seed)
+    def _opened(self, this: _Open) -> Job:
+        self._open[this.trial.number] = this
+        candidate = this.proposal.candidate
+        return Job(
+            this.trial.number, candidate.architecture, candidate.recipe, self._fidelity(this.rung), self.study.seed
+        )
+
+    def _fidelity(self, rung: int) -> Fidelity:
+        """As far as a rung, under the learning rate of the whole training, so that a checkpoint can go on."""
+        whole = self.study.fidelity
+        return whole if rung == self._ladder.top else replace(whole, epochs=self._ladder.epochs[rung])
+
+    def _stop(self, number: int) -> None:
+        this = self._open.pop(number)
+        self._proposer.tell(this.proposal, self._ladder.expected(number))
+        self._stopped[number] = this.trial
 
     def _close(self, number: int, accuracy: float | None, reused: bool) -> None:
-        proposal = self._open.pop(number)
+        proposal = self._open.pop(number).proposal
         self._proposer.tell(proposal, accuracy)
         candidate = proposal.candidate
         point = None if accuracy is None else (accuracy, candidate.cost.macs)
         self._finished.append(_Finished(candidate.architecture.id, point, reused))
 
+    def _known(self, number: int) -> Measurement | None:
+        """What is known of a trial under way; where that is of the last rung, those below are passed over."""
+        this = self._open[number]
+        for rung in dict.fromkeys((self._ladder.top, this.rung)):
+            self._open[number] = replace(this, rung=rung)
+            if (known := self._store.known(self._key(number))) is not None:
+                return known
+        return None
+
     def _key(self, number: int) -> MeasurementKey:
-        candidate, study = self._open[number].candidate, self.study
+        this, study = self._open[number], self.study
+        candidate = this.proposal.candidate
         recipe_digest = candidate.recipe.digest(study.data_checksum, study.evaluator)
-        return MeasurementKey(candidate.architecture.id, recipe_digest, study.fidelity, study.seed)
+        return MeasurementKey(candidate.architecture.id, recipe_digest, self._fidelity(this.rung), study.seed)
+
+    def _climb(self, past: list[Trial]) -> None:
+        """Put the past on the ladder."""
+        macs, left = self._store.macs(self._id), self._store.rungs(self._id)
+        for trial in past:
+            baseline = trial.baseline is not None
+            for rung, (_, known) in enumerate(left.get(trial.number, ())):
+                self._ladder.measured(trial.number, rung, Mark(known.accuracy, macs[trial.number], baseline))
+                self._ladder.promoted(trial.number)
+            if trial.measurement is not None:
+                last = trial.state is TrialState.COMPLETE
+                rung = self._ladder.top if last else len(left.get(trial.number, ()))
+                mark = Mark(trial.measurement.accuracy, macs[trial.number], baseline)
+                self._ladder.measured(trial.number, rung, mark)
+
+    def _worth(self, trial: Trial) -> float | None:
+        """The accuracy that the proposals are told of a trial; None of a failed one."""
+        if trial.measurement is None:
+            return None
+        return self._ladder.expected(trial.number)
 
     def _seconds_left(self) -> float | None:
-        trained = sum(not finished.reused for finished in self._finished[self._before :])
-        left = self.total - len(self._finished)
-        if not trained or left <= 0 or self.exhausted:
+        settled = len(self._finished) + len(self._stopped)
+        settled_before, finished_before = self._before
+        trained = settled - settled_before - sum(finished.reused for finished in self._finished[finished_before:])
+        left = self.total - settled
+        if trained <= 0 or left <= 0 or self.exhausted:
             return None
         return (time.monotonic() - self._started) / trained * left
 
@@ -237,10 +342,6 @@ def _commit() -> str | None:
     except (OSError, subprocess.TimeoutExpired):
         return None
     return asked.stdout.strip() or None if asked.returncode == 0 else None
-
-
-def _accuracy(trial: Trial) -> float | None:
-    return None if trial.measurement is None else trial.measurement.accuracy
 
 
 def _begun(store: Store, study: Study) -> int:

@@ -275,6 +275,22 @@ class Baseline:
 
 
 @dataclass(frozen=True)
+class EarlyTerminate:
+    """Trials are compared at rungs: after `min_iter` epochs, `eta` times as many, and so on; one in `eta` goes on."""
+
+    min_iter: int = 1
+    eta: int = 3
+
+    def rungs(self, epochs: int) -> tuple[int, ...]:
+        """The epochs of each rung, rising; the last is at all epochs."""
+        found, at = [], self.min_iter
+        while at < epochs:
+            found.append(at)
+            at *= self.eta
+        return (*found, epochs)
+
+
+@dataclass(frozen=True)
 class Grammar:
     """A whole file: what may exist, and the defaults of a study over it.
 
@@ -299,6 +315,7 @@ class Grammar:
     recipe: Recipe = field(default_factory=Recipe)
     fidelity: Fidelity = field(default_factory=Fidelity)
     search: Mapping[str, Any] = field(default_factory=dict)
+    early_terminate: EarlyTerminate | None = None
 
 
 def meant(setting: Any, variables: Mapping[str, Setting[Any]]) -> Any:

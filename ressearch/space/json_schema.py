@@ -22,10 +22,12 @@ from ressearch.space.blocks import (
     RESIDUAL_KEYS,
     SCOPED,
 )
+from ressearch.space.early_terminate import TYPES
 from ressearch.space.grammar import (
     OPERATIONS,
     WINDOWED,
     Dense,
+    EarlyTerminate,
     Gate,
     Merge,
     OpBlock,
@@ -407,6 +409,17 @@ _SEARCH = _object(
         "max_macs": ("The most multiply-adds of a proposal; a number, perhaps with k, M or G.", _QUANTITY),
     }
 )
+_EARLY_TERMINATE = _object(
+    {
+        "type": ("How trials are terminated early.", _words(TYPES)),
+        "min_iter": ("Epochs of the first rung.", _WHOLE),
+        "eta": (
+            "One trial in so many goes on, to a rung of so many times the epochs.",
+            {"type": "integer", "minimum": 2},
+        ),
+    },
+    defaults={"type": TYPES[0], **_defaults(EarlyTerminate)},
+)
 _TOP: Keys = {
     "version": ("The version of the language.", {"const": 1}),
     "name": (
@@ -438,6 +451,10 @@ _TOP: Keys = {
     "train": (
         "The recipe, and how cheaply a network is measured.",
         _object({**_trained(Recipe), **_trained(Fidelity)}, defaults={**_defaults(Recipe), **_defaults(Fidelity)}),
+    ),
+    "early_terminate": (
+        "Trials are compared after few epochs, and the best of comparable cost go on; the last rung is train.epochs.",
+        _EARLY_TERMINATE,
     ),
     "search": ("Defaults of a study; flags of `ressearch search` come first.", _SEARCH),
 }

@@ -19,6 +19,7 @@ FOREIGN = {
     "low": "min", "lower": "min", "lb": "min", "high": "max", "upper": "max", "ub": "max", "q": "step",
     "learning_rate": "lr", "max_lr": "lr", "wd": "weight_decay", "bs": "batch_size", "se_ratio": "reduction",
     "kernel_size": "kernel", "channels": "width", "num_classes": "classes",
+    "min_epochs": "min_iter", "min_resource": "min_iter", "grace_period": "min_iter", "reduction_factor": "eta",
 }  # fmt: skip
 """Keys of Optuna, NNI, Ray Tune, NePS, timm and torch, and ours for each."""
 

@@ -12,6 +12,7 @@ from typing import Any
 from ressearch.errors import SpaceError
 from ressearch.space.blocks import block, nothing, rules
 from ressearch.space.build import too_deep
+from ressearch.space.early_terminate import early_terminate, require_a_rung
 from ressearch.space.grammar import Baseline, Grammar, Limit, Rule, Setting, Stage, Stages
 from ressearch.space.parameters import parameters
 from ressearch.space.reader import Parse, Reader, kind_of, number, positive, setting, string, truth, whole, word
@@ -21,7 +22,7 @@ from ressearch.trial import EVALUATOR_NAME, OBJECTIVES, PROPOSERS, Fidelity, Rec
 
 TOP = (
     "version", "name", "input", "stem", "vars", "stages", "head", "blocks", "baselines", "limits", "parameters",
-    "task", "train", "search",
+    "task", "train", "early_terminate", "search",
 )  # fmt: skip
 _NO_INPUT: tuple[tuple[int, ...], int] = ((1, 1, 1), 2)
 LIMITED = ("macs", "params", "activations", "depth")
@@ -75,7 +76,9 @@ def _grammar(reader: Reader, value: Value, path: str) -> Grammar:
         recipe=Recipe(**_train(reader, top, Recipe)),
         fidelity=Fidelity(**_train(reader, top, Fidelity)),
         search=reader.optional(top, "search", path, _search, {}),
+        early_terminate=reader.optional(top, "early_terminate", path, early_terminate, None),
     )
+    require_a_rung(reader, top, grammar.early_terminate, grammar.fidelity.epochs)
     check(grammar, reader)
     return grammar
 

@@ -15,6 +15,7 @@ from ressearch.space.choices import Categorical, Domain, Integer, Real
 from ressearch.space.grammar import (
     Block,
     Dense,
+    EarlyTerminate,
     Edge,
     Grammar,
     Graph,
@@ -77,9 +78,15 @@ def _grammar(grammar: Grammar) -> Data:
         "parameters": {name: _parameter(value) for name, value in grammar.parameters.items()},
         "task": None if grammar.dataset is None else {"dataset": grammar.dataset},
         "train": _train(grammar.recipe) | _train(grammar.fidelity),
+        "early_terminate": None if grammar.early_terminate is None else _early_terminate(grammar.early_terminate),
         "search": dict(grammar.search),
     }
     return {key: value for key, value in entries.items() if value is not None and value != {}}
+
+
+def _early_terminate(early: EarlyTerminate) -> Data:
+    """In full: an empty mapping means something here."""
+    return {"type": "hyperband", **asdict(early)}
 
 
 def _stages(stages: tuple[Stage, ...] | Stages) -> list[Data] | Data:

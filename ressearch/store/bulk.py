@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from operator import itemgetter
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import Column, Connection, func, select
+from sqlalchemy import Column, ColumnElement, Connection, func, select
 
 from ressearch.architecture import Architecture
 from ressearch.cost import Cost
@@ -65,8 +65,10 @@ class Finished:
         return self.key.architecture_id if self.network is None else self.network[0].id
 
 
+T = TypeVar("T")
+
 AT_ONCE = 500
-"""Names that one statement asks for."""
+"""Values that one statement asks for."""
 
 
 def record_all(
@@ -96,10 +98,10 @@ def record_all(
 
 def require_free_numbers(connection: Connection, study_id: int, finished: Sequence[Finished]) -> None:
     """Raises StoreError if a study has a trial of one of the numbers."""
-    taken = set(connection.scalars(select(trials.c.number).where(trials.c.study_id == study_id)))
-    for one in finished:
-        if one.trial.number in taken:
-            raise StoreError(f"trial {one.trial.number} is in the study already: none of {len(finished)} was recorded")
+    taken = _there(connection, trials.c.number, (one.trial.number for one in finished), trials.c.study_id == study_id)
+    if taken:
+        first = next(one.trial.number for one in finished if one.trial.number in taken)
+        raise StoreError(f"trial {first} is in the study already: none of {len(finished)} was recorded")
 
 
 def _require_different_numbers(finished: Sequence[Finished]) -> None:
@@ -121,12 +123,12 @@ def _keep_architectures(connection: Connection, finished: Sequence[Finished]) ->
             connection.execute(unless_there(connection, table), new)
 
 
-def _there(connection: Connection, column: Column[Any], names: Iterable[str]) -> list[str]:
-    """Those of the names that a column has."""
-    rest = iter(list(names))
-    found: list[str] = []
+def _there(connection: Connection, column: Column[Any], values: Iterable[T], *more: ColumnElement[bool]) -> list[T]:
+    """Those of the values that a column has, in rows that fit further conditions."""
+    rest = iter(list(values))
+    found: list[T] = []
     while some := list(islice(rest, AT_ONCE)):
-        found += connection.scalars(select(column).where(column.in_(some)))
+        found += connection.scalars(select(column).where(column.in_(some), *more))
     return found
 
 

@@ -63,6 +63,7 @@ def select_of(
         .join(measurements, trials.c.measurement_id == measurements.c.id)
         .join(architectures, trials.c.architecture_id == architectures.c.id)
         .join(studies, trials.c.study_id == studies.c.id)
+        .where(trials.c.state == "complete")
         .order_by(*_order(sort, dialect), trials.c.id)
     )
     if study_id is not None:

@@ -219,6 +219,12 @@ class Store(Questions):
                 found.setdefault(row.number, []).append((rows.fidelity_of(row), rows.measurement_of(row)))
         return found
 
+    def macs(self, study_id: int) -> dict[int, int]:
+        """What the networks of a study's trials cost, by number of the trial."""
+        query = select(trials.c.number, architectures.c.macs).join_from(trials, architectures)
+        with self._database.reading() as connection:
+            return {row.number: row.macs for row in connection.execute(query.where(trials.c.study_id == study_id))}
+
     def fail(self, study_id: int, number: int, error: str, failure: Failure, worker: str | None = None) -> None:
         """Record that a trial failed, with its traceback or message, and of which kind that is."""
         error = error.replace("\0", "\N{SYMBOL FOR NULL}")  # which no text in PostgreSQL can hold
