@@ -110,7 +110,7 @@ def overwritten(path: Path) -> None:
 
 NOT_OURS = " is an SQLite database, but not a results store\n  = help: give another --store"
 NEWER = (
-    " was written by a newer ressearch (schema 3, this one reads up to 2)\n"
+    " was written by a newer ressearch (schema 4, this one reads up to 3)\n"
     "  = help: upgrade ressearch, or give another --store"
 )
 

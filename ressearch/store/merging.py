@@ -19,6 +19,7 @@ from ressearch.errors import StoreError, StudyError
 from ressearch.store.database import Database
 from ressearch.store.exchange import COLUMNS, KEY, NESTED
 from ressearch.store.lines import Line
+from ressearch.store.rows import to_json
 from ressearch.store.schema import measurements
 
 PATIENCE_SECONDS = 10
@@ -179,13 +180,8 @@ def checked(
         value = record[name]
         if type(value) not in allowed or not _storable(value):
             raise line.wrong(f"{name} must be {called}, got {json.dumps(value)[:60]}")
-        row[name] = _folded(name, value) if type(value) is dict else value
+        row[name] = to_json(value) if type(value) is dict else value
     return row
-
-
-def _folded(name: str, value: Any) -> str:
-    """The text of a column that holds JSON, written as the store does."""
-    return json.dumps(value, separators=(",", ":")) if name == "graph" else json.dumps(value)
 
 
 def _storable(value: Any) -> bool:

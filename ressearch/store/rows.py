@@ -31,14 +31,15 @@ _PLAIN = ("name", "space_name", "space_text", "space_digest", "data_source", "re
 """Fields of a study that are columns of its table; the others are in its recipe's row, or nested."""
 
 
-_to_json = json.JSONEncoder(separators=(",", ":")).encode
+to_json = json.JSONEncoder(separators=(",", ":")).encode
+"""The text of a column that holds JSON, without needless spaces."""
 
 
 def row_of_study(study: Study) -> dict[str, Any]:
     """A row of `studies`."""
     plain = {name: getattr(study, name) for name in _PLAIN}
-    search = None if study.search is None else _to_json(dict(study.search))
-    return plain | asdict(study.fidelity) | {"versions": _to_json(dict(study.versions)), "search": search}
+    search = None if study.search is None else to_json(dict(study.search))
+    return plain | asdict(study.fidelity) | {"versions": to_json(dict(study.versions)), "search": search}
 
 
 def study_of(row: Row[Any]) -> Study:
@@ -66,7 +67,7 @@ def row_of_trial(study_id: int, trial: Trial) -> dict[str, Any]:
         "study_id": study_id,
         "number": trial.number,
         "architecture_id": trial.architecture_id,
-        "decisions": _to_json(dict(trial.decisions)),
+        "decisions": to_json(dict(trial.decisions)),
         "seed": trial.seed,
         "origin": trial.origin.value,
         "baseline": trial.baseline,
@@ -74,7 +75,7 @@ def row_of_trial(study_id: int, trial: Trial) -> dict[str, Any]:
         "reused": False,
         "proposer": trial.proposer,
         "worker": trial.worker,
-        "attributes": _to_json(dict(trial.attributes)) if trial.attributes else None,
+        "attributes": to_json(dict(trial.attributes)) if trial.attributes else None,
     }
 
 
