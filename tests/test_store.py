@@ -406,3 +406,24 @@ def test_a_refused_measurement_is_not_kept(store: Store, study_id: int) -> None:
     with pytest.raises(StoreError):
         store.complete(study_id, 1, KEY, MEASURED, RECIPE)
     assert store.known(KEY) is None
+
+
+def test_what_other_studies_of_the_space_found_is_told(store: Store, study_id: int) -> None:
+    """Of the same space, recipe and fidelity; what was taken from the store counts once."""
+    begin(store, study_id, 0)
+    store.complete(study_id, 0, KEY, MEASURED, RECIPE)
+    begin(store, study_id, 1, 20)
+    alike = store.create_study(replace(STUDY, name="alike"))
+    others = [
+        store.create_study(replace(STUDY, name="other space", space_digest="1" * 16)),
+        store.create_study(replace(STUDY, name="other fidelity", fidelity=Fidelity(2))),
+        store.create_study(
+            replace(STUDY, name="other recipe", recipe=(lr := another_recipe(0)), recipe_digest=lr.digest(CHECKSUM))
+        ),
+    ]
+    assert store.elsewhere(study_id) == []
+    assert store.elsewhere(alike) == [({"stem.width": 8}, 0.5)]
+    assert [store.elsewhere(other) for other in others] == [[], [], []]
+    begin(store, alike, 0)
+    store.complete(alike, 0, KEY, BETTER, RECIPE)
+    assert store.elsewhere(study_id) == []

@@ -132,8 +132,8 @@ def fills_up(url: str, folder: Path) -> None:
     Store.create(url).close()
     ballast = folder / "ballast"
     free = os.statvfs(folder)
-    ballast.write_bytes(bytes(free.f_bavail * free.f_frsize - 200_000))
-    acknowledged, said = written(url, 1_000)
+    ballast.write_bytes(bytes(free.f_bavail * free.f_frsize - 400_000))
+    acknowledged, said = written(url, 5_000)
     assert "No space left on device" in said
     assert said.endswith("= help: make space on the server's disk, then run the same command again\n")
     ballast.unlink()

@@ -97,14 +97,28 @@ def test_a_study_goes_on_with_another_proposer_and_objective(
 def test_a_network_known_under_the_recipe_is_not_trained_again(
     demo: SearchSpace, digits: SearchData, store: Store
 ) -> None:
-    first = drive(books_of(demo, digits, store, trials=6))
-    books = books_of(demo, digits, store, trials=6, name="again")
+    """Random proposals, which are the same for the same seed, whatever other studies know."""
+    studies = [describe_study(demo, digits, name=name, source="digits", seed=0) for name in ("study", "again")]
+    first = drive(StudyBooks(demo, digits, store, studies[0], 6, Aim("random")))
+    books = StudyBooks(demo, digits, store, studies[1], 6, Aim("random"))
     assert drive(books) == []
     progress = books.progress()
     assert (progress.done, progress.reused) == (6, 6)
     trials = store.trials(store.study("again")[0])
     assert [trial.architecture_id for trial in trials] == [job.architecture.id for job in first]
     assert all(trial.reused and trial.measurement for trial in trials)
+
+
+def test_a_study_learns_from_others_of_the_same_space_and_recipe(
+    demo: SearchSpace, digits: SearchData, store: Store
+) -> None:
+    """What is known elsewhere costs no training: less is left to train of as many trials than for the first study."""
+    first = drive(books_of(demo, digits, store, trials=24))
+    again = drive(books_of(demo, digits, store, trials=24, name="again"))
+    assert len(again) < len(first) == 24
+    known = {job.architecture.id for job in first}
+    assert [job for job in again if job.architecture.id in known] == []
+    assert len({trial.architecture_id for trial in store.trials(store.study("again")[0])}) == 24
 
 
 def test_another_seed_is_another_measurement(demo: SearchSpace, digits: SearchData, store: Store) -> None:

@@ -123,16 +123,19 @@ class Queue:
         return self.folder / f"overrun-{job.number}.txt"
 
     def close(self, trial_id: str, outcome: dict[str, Any]) -> None:
-        """What came of a job, see `worker.outcome_of`; a second outcome of the same job is dropped."""
+        """What came of a job, see `worker.outcome_of`; a second outcome of the same job is dropped.
+
+        `worker` is not told of one that died.
+        """
         self.starting.pop(trial_id, None)
         job = self.jobs.pop(trial_id, None)
         if job is None:
             return
         with _escaping():
             if "measurement" in outcome:
-                self.books.complete(job.number, Measurement(**outcome["measurement"]))
+                self.books.complete(job.number, Measurement(**outcome["measurement"]), outcome.get("worker"))
             else:
-                self.books.fail(job.number, outcome["error"], Failure(outcome["failure"]))
+                self.books.fail(job.number, outcome["error"], Failure(outcome["failure"]), outcome.get("worker"))
             for number in self.books.needless(job.number):
                 self.terms.checkpoints.drop(number)
         self._tell()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
+from dataclasses import asdict
 from pathlib import Path
 
 from ressearch.data import SearchData, load_search_data
@@ -54,7 +55,9 @@ def run_study(
     identity = load_evaluator(evaluator).identity if evaluator else ""
     data = None if evaluator else _loaded(source, say)
     source = "" if evaluator else source
-    study = describe_study(space, data, name=name, source=source, seed=seed, evaluator=identity)
+    search = {"trials": trials, "workers": workers, "time_limit": time_limit, "device": device, **asdict(aim or Aim())}
+    search["early_terminate"] = early_terminate and space.grammar.early_terminate is not None
+    study = describe_study(space, data, name=name, source=source, seed=seed, evaluator=identity, search=search)
     opened = Store.create(store)
     try:
         with opened.sole_driver(name):

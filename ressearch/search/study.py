@@ -14,8 +14,10 @@ import platform
 import subprocess
 import time
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib.metadata import version
+from typing import Any
 
 from ressearch.architecture import Architecture
 from ressearch.data import SearchData
@@ -115,7 +117,8 @@ class StudyBooks:
         self._gains, self._hopeless = self._ladder.gains(), set[int]()
         told = [trial for trial in past if trial.state is not TrialState.RUNNING]
         self._aim = aim or Aim()
-        self._proposer = Proposer(space, study.seed, [(t.decisions, self._worth(t)) for t in told], aim=self._aim)
+        known = [(trial.decisions, self._worth(trial)) for trial in told]
+        self._proposer = Proposer(space, study.seed, known, store.elsewhere(self._id), self._aim)
         self._stopped = {trial.number: trial for trial in past if trial.state is TrialState.STOPPED}
         finished = [trial for trial in told if trial.state is not TrialState.STOPPED]
         points = {result.number: (result.accuracy, result.macs) for result in store.results(self._id)}
@@ -149,12 +152,12 @@ class StudyBooks:
             self.complete(job.number, known)
         return None
 
-    def complete(self, number: int, measurement: Measurement) -> None:
-        """Record what a trial measured; where its key was measured before, that measurement counts."""
+    def complete(self, number: int, measurement: Measurement, worker: str | None = None) -> None:
+        """Record what a trial measured, and on which worker; where its key was measured before, that counts."""
         this, key = self._open[number], self._key(number)
         recipe = this.proposal.candidate.recipe
         state = TrialState.COMPLETE if this.rung == self._ladder.top else TrialState.STOPPED
-        accepted = self._store.complete(self._id, number, key, measurement, recipe, state=state)
+        accepted = self._store.complete(self._id, number, key, measurement, recipe, worker=worker, state=state)
         mark = Mark(accepted.accuracy, this.macs, this.trial.baseline is not None)
         self._ladder.measured(number, this.rung, mark)
         if state is TrialState.COMPLETE:
@@ -162,9 +165,9 @@ class StudyBooks:
         else:
             self._stop(number)
 
-    def fail(self, number: int, error: str, failure: Failure) -> None:
+    def fail(self, number: int, error: str, failure: Failure, worker: str | None = None) -> None:
         """Record that a trial failed, with its traceback or message, and of what kind the failure is."""
-        self._store.fail(self._id, number, error, failure)
+        self._store.fail(self._id, number, error, failure, worker)
         self._close(number, None, reused=False)
 
     def progress(self) -> Progress:
@@ -305,11 +308,19 @@ class StudyBooks:
 
 
 def describe_study(
-    space: SearchSpace, data: SearchData | None, *, name: str, source: str, seed: int, evaluator: str = ""
+    space: SearchSpace,
+    data: SearchData | None,
+    *,
+    name: str,
+    source: str,
+    seed: int,
+    evaluator: str = "",
+    search: Mapping[str, Any] | None = None,
 ) -> Study:
     """The record of a study over a space and a data set, with the space file's recipe and fidelity.
 
-    evaluator: identity of the training that is used in place of ours, which brings its own data.
+    evaluator: identity of the training that is used in place of ours, which brings its own data. search: the settings
+    under which it begins, for the record.
     """
     recipe, checksum = space.grammar.recipe, "" if data is None else data.checksum
     return Study(
@@ -326,6 +337,7 @@ def describe_study(
         versions=_versions(),
         evaluator=evaluator,
         commit=_commit(),
+        search=search,
     )
 
 

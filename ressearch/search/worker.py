@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import gc
 import json
+import os
+import socket
 import time
 import traceback
 from collections.abc import Callable
@@ -59,7 +61,7 @@ class Worker(tune.Trainable):
         text, self.job = self.job, None
         job = json.loads(text)
         with limited(job["time_limit"], Path(job["report"])):
-            return {"outcome": outcome_of(job)}
+            return {"outcome": outcome_of(job) | {"worker": f"{socket.gethostname()}/{os.getpid()}"}}
 
 
 def outcome_of(job: Job) -> dict[str, Any]:

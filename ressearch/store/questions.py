@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ressearch.store.database import Database
 from ressearch.store.history import Event, events_of
 from ressearch.store.schema import trials
@@ -14,6 +16,7 @@ from ressearch.store.standing import (
     all_of,
     comparable_to,
     count_of,
+    elsewhere_of,
     front_of,
     ranked_of,
     results_of,
@@ -39,6 +42,11 @@ class Questions:
         """Row id and name of each study whose accuracies can stand beside this one's: of one recipe and fidelity."""
         with self._database.reading() as connection:
             return comparable_to(connection, study_id)
+
+    def elsewhere(self, study_id: int) -> list[tuple[dict[str, Any], float]]:
+        """Decisions and accuracies of finished trials of other studies of the same space, recipe and fidelity."""
+        with self._database.reading() as connection:
+            return elsewhere_of(connection, study_id)
 
     def baselines(self, study_id: int) -> list[Result]:
         """Those of the results that were named in the file as baselines."""

@@ -22,7 +22,7 @@ from ressearch.store.sql import Answer
 APPLICATION_ID = 0x52534348
 """Marks an SQLite file as ours ("RSCH")."""
 BUSY_SECONDS = 30
-CACHE_KIB = 64 * 1024
+CACHE_KIB = 512 * 1024
 """At most so much memory for pages: keys of architectures are spread over all of an index."""
 DENIED = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM)
 

@@ -7,6 +7,7 @@ fidelity, since only those can be compared; each is told as the first finished t
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from enum import StrEnum
@@ -115,6 +116,27 @@ def comparable_to(connection: Connection, study_id: int) -> dict[int, str]:
     same = and_(*[studies.c[name] == study.c[name] for name in names])
     query = select(studies.c.id, studies.c.name).join_from(studies, study, same).order_by(studies.c.id)
     return {row.id: row.name for row in connection.execute(query)}
+
+
+TAUGHT_ELSEWHERE = 2_000
+"""Trials of other studies at most, the latest: whoever learns from one has to build its network, in a millisecond."""
+
+
+def elsewhere_of(connection: Connection, study_id: int) -> list[tuple[dict[str, Any], float]]:
+    """Decisions and accuracies of finished trials of other studies with the same space, recipe and fidelity."""
+    same_space = (
+        studies.c.space_digest == select(studies.c.space_digest).where(studies.c.id == study_id).scalar_subquery()
+    )
+    alike = [id for id in comparable_to(connection, study_id) if id != study_id]
+    query = (
+        select(trials.c.decisions, measurements.c.accuracy)
+        .join_from(trials, measurements, trials.c.measurement_id == measurements.c.id)
+        .where(trials.c.study_id.in_(select(studies.c.id).where(studies.c.id.in_(alike), same_space)))
+        .where(trials.c.state == "complete", ~trials.c.reused)
+        .order_by(trials.c.id.desc())
+        .limit(TAUGHT_ELSEWHERE)
+    )
+    return [(json.loads(row.decisions), row.accuracy) for row in connection.execute(query)]
 
 
 def count_of(connection: Connection, scope: Scope, limits: Limits) -> int:
