@@ -215,7 +215,10 @@ def test_a_study_of_version_1_goes_on_and_its_measurements_are_used(path: Path) 
             {"id": jobs[0].architecture.id}
         ]
         fresh = describe_study(space, digits, name="fresh", source="digits", seed=0)
-        assert drive(StudyBooks(space, digits, store, fresh, 4)) == []
+        books = StudyBooks(space, digits, store, fresh, 4)
+        known = {trial.architecture_id for study in ("tiny", "again") for trial in store.trials(store.study(study)[0])}
+        assert {job.architecture.id for job in drive(books)}.isdisjoint(known)
+        assert books.progress().reused >= 1
 
 
 # The tables

@@ -104,6 +104,7 @@ def alive_in_session(session: int) -> list[str]:
     return [row[2] for row in rows if row[0] == str(session) and not row[1].startswith("Z")]
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_networks_and_accuracies(tmp_path: Path) -> None:
     """Two studies in two stores with one worker: same proposals, ids, accuracies and losses."""
     found = []
@@ -163,9 +164,8 @@ def assert_a_second_driver_is_refused(desk: Desk) -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("sent", "status"), [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("sent", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interrupt_keeps_what_is_finished_and_tells_how_to_go_on(desk: Desk, sent: int, status: int) -> None:
     process = desk.start(*SEARCH, "--trials", "60", "--workers", "2")
     wait_for_trials(process, 3)
