@@ -147,7 +147,7 @@ def end_session(session: int) -> None:
             os.kill(pid, signal.SIGKILL)
 
 
-EPOCHS, STEPS = 40, 1097 // 64
+EPOCHS, STEPS = 150, 1097 // 64
 LONG = SPACE.replace("epochs: 1", f"epochs: {EPOCHS}")
 
 

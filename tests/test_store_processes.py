@@ -339,6 +339,7 @@ looks, last = 0, 0
 print("reads", flush=True)
 with closing(Store.open(sys.argv[1])) as store:
     while True:
+        over = store.find_study("end")  # asked first: what is looked at after it is all that was written
         study_id = store.study("demo")[0]
         results, trials, counts = store.results(study_id), store.trials(study_id), store.counts(study_id)
         known = store.query("accuracy >= 0", study="demo", columns=["trial", "loss"], sort="trial")
@@ -350,7 +351,7 @@ with closing(Store.open(sys.argv[1])) as store:
         assert [(row["trial"], row["loss"]) for row in known] == [(n, float(n)) for n in range(len(known))]
         assert last <= len(results) <= len(complete) <= counts[TrialState.COMPLETE] <= len(known)
         looks, last = looks + 1, len(results)
-        if last >= int(sys.argv[2]) or store.find_study("end"):
+        if last >= int(sys.argv[2]) or over:
             break
 print(looks, last, flush=True)
 """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 
@@ -58,21 +59,20 @@ def run_study(
     search = {"trials": trials, "workers": workers, "time_limit": time_limit, "device": device, **asdict(aim or Aim())}
     search["early_terminate"] = early_terminate and space.grammar.early_terminate is not None
     study = describe_study(space, data, name=name, source=source, seed=seed, evaluator=identity, search=search)
-    opened = Store.create(store)
+    with closing(Store.create(store)) as opened, opened.sole_driver(name):
+        books = StudyBooks(space, data, opened, study, trials, aim, early_terminate)
+        _train(books, Terms(source, time_limit, Checkpoints(store, name), device), workers, watch, say)
+        return books.progress()
+
+
+def _train(books: StudyBooks, terms: Terms, workers: int, watch: Watch, say: Say) -> None:
+    """Train what the books ask for; the checkpoints of what may go on are kept meanwhile, and after an interrupt."""
+    terms.checkpoints.keep_only(books.resumable)
     try:
-        with opened.sole_driver(name):
-            books = StudyBooks(space, data, opened, study, trials, aim, early_terminate)
-            checkpoints = Checkpoints(store, name)
-            checkpoints.keep_only(books.resumable)
-            terms = Terms(source, time_limit, checkpoints, device)
-            try:
-                distribute(books, terms, workers, watch, say)
-                checkpoints.keep_only([])
-            finally:
-                checkpoints.tidy()
-            return books.progress()
+        distribute(books, terms, workers, watch, say)
+        terms.checkpoints.keep_only([])
     finally:
-        opened.close()
+        terms.checkpoints.tidy()
 
 
 def _loaded(source: str, say: Say) -> SearchData:
