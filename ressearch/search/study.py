@@ -233,8 +233,9 @@ class StudyBooks:
             name, candidate = self._baselines.popleft()
             if not self._proposer.knows(candidate):
                 return self._proposer.take(candidate.decisions), name
-        if self._gains != self._ladder.gains():
-            self._gains = self._ladder.gains()
+        gains = self._ladder.gains()
+        if self._gains != gains:
+            self._gains = gains
             self._proposer.revise([(t.decisions, self._ladder.expected(n)) for n, t in self._stopped.items()])
         return self._proposer.propose(), None
 
