@@ -237,6 +237,14 @@ def command(address: str, studies: int, count: int) -> None:
     print(f"`ressearch best` as a command: {told(times)}")
 
 
+def settle(store: Store) -> None:
+    """What PostgreSQL's autovacuum does by itself in a while: without statistics it guesses its plans."""
+    if store._database.engine.dialect.name == "postgresql":
+        engine = store._database.engine.execution_options(isolation_level="AUTOCOMMIT")
+        with engine.connect() as connection:
+            connection.exec_driver_sql("VACUUM ANALYZE")
+
+
 def size_of(store: Store) -> int:
     """Bytes of the whole store, after what is in SQLite's log has gone into its file."""
     with store._database.reading() as connection:
@@ -249,6 +257,7 @@ def size_of(store: Store) -> int:
 def measure(address: str, folder: Path, candidates: list[Candidate], space: SearchSpace, flags: Any) -> None:
     store = Store.create(address)
     fill(store, space, candidates, flags.trials)
+    settle(store)
     studies = list(range(1, max(1, flags.trials // EACH) + 1))
     size = size_of(store)
     trials = sum(sum(store.counts(study).values()) for study in studies)

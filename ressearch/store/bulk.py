@@ -11,15 +11,15 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from operator import itemgetter
-from typing import Any, TypeVar
+from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Connection, func, select
+from sqlalchemy import Connection, select
 
 from ressearch.architecture import Architecture
 from ressearch.cost import Cost
 from ressearch.errors import StoreError
 from ressearch.store import rows
-from ressearch.store.schema import architectures, block_kinds, measurements, trials
+from ressearch.store.schema import architectures, block_kinds, trials
 from ressearch.store.writing import (
     KEY,
     MARKS,
@@ -65,8 +65,6 @@ class Finished:
         return self.key.architecture_id if self.network is None else self.network[0].id
 
 
-T = TypeVar("T")
-
 AT_ONCE = 500
 """Values that one statement asks for."""
 
@@ -87,7 +85,7 @@ def record_all(
     _keep_architectures(connection, finished)
     keys = [values_of_key(one.key) for one in finished]
     firsts = _firsts(keys)
-    last = int(connection.scalar(select(func.max(measurements.c.id))) or 0)
+    last = int(connection.exec_driver_sql("SELECT max(id) FROM measurements").scalar() or 0)
     measured = [(*key, *values_of_measurement(finished[at].measurement)) for key, at in sorted(firsts.items())]
     keep_measurements(connection, measured, now)
     repeated = [firsts[key] != at for at, key in enumerate(keys)]
@@ -98,9 +96,9 @@ def record_all(
 
 def require_free_numbers(connection: Connection, study_id: int, finished: Sequence[Finished]) -> None:
     """Raises StoreError if a study has a trial of one of the numbers."""
-    taken = _there(connection, trials.c.number, (one.trial.number for one in finished), trials.c.study_id == study_id)
-    if taken:
-        first = next(one.trial.number for one in finished if one.trial.number in taken)
+    taken = set(connection.scalars(select(trials.c.number).where(trials.c.study_id == study_id)))
+    first = next((one.trial.number for one in finished if one.trial.number in taken), None)
+    if first is not None:
         raise StoreError(f"trial {first} is in the study already: none of {len(finished)} was recorded")
 
 
@@ -114,7 +112,7 @@ def _require_different_numbers(finished: Sequence[Finished]) -> None:
 
 def _keep_architectures(connection: Connection, finished: Sequence[Finished]) -> None:
     given = {one.network[0].id: one.network for one in finished if one.network is not None}
-    for id in _there(connection, architectures.c.id, given):
+    for id in _known(connection, given):
         del given[id]
     made = [rows_of_architecture(*given[id]) for id in sorted(given)]
     kinds = [kind for _, found in made for kind in found]
@@ -123,12 +121,13 @@ def _keep_architectures(connection: Connection, finished: Sequence[Finished]) ->
             connection.execute(unless_there(connection, table), new)
 
 
-def _there(connection: Connection, column: Column[Any], values: Iterable[T], *more: ColumnElement[bool]) -> list[T]:
-    """Those of the values that a column has, in rows that fit further conditions."""
-    rest = iter(list(values))
-    found: list[T] = []
-    while some := list(islice(rest, AT_ONCE)):
-        found += connection.scalars(select(column).where(column.in_(some), *more))
+def _known(connection: Connection, ids: Iterable[str]) -> list[str]:
+    """Those of the ids whose architectures are in the store."""
+    rest, mark = iter(list(ids)), MARKS[connection.dialect.name]
+    found: list[str] = []
+    while some := tuple(islice(rest, AT_ONCE)):
+        asked = f"SELECT id FROM architectures WHERE id IN ({', '.join([mark] * len(some))})"
+        found += connection.exec_driver_sql(asked, some).scalars()
     return found
 
 
@@ -175,5 +174,5 @@ def _keep_trials(
 
 def _unknown(connection: Connection, finished: Sequence[Finished]) -> StoreError:
     names = {one.key.architecture_id for one in finished}
-    missing = min(names - set(_there(connection, architectures.c.id, names)))
+    missing = min(names - set(_known(connection, names)))
     return StoreError(f"there is no architecture {missing} in the store: none of {len(finished)} was recorded")

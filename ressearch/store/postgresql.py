@@ -49,6 +49,10 @@ SESSION = {
     "tcp_keepalives_idle": "30",  # so that the server notices a machine that lost power, and gives its lock free
     "tcp_keepalives_interval": "10",
     "tcp_keepalives_count": "3",
+    # what is asked needs some ten thousand rows by their keys; as for spinning disks, all rows would be read instead
+    "random_page_cost": "1.1",
+    "max_parallel_workers_per_gather": "0",
+    "jit": "off",
 }
 DURABLE = "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
 """An acknowledged write is on the server's disk."""
