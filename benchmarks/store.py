@@ -161,9 +161,8 @@ def ask(store: Store, studies: list[int], candidates: list[Candidate], asked: in
     def best() -> None:
         study_id, within = generator.choice(studies), limits()
         store.counts(study_id)
-        store.front(study_id, within)
-        store.ranked(study_id, within)
-        store.count(study_id, within)
+        assert within.min_accuracy is not None
+        store.standing(study_id, within, within.min_accuracy)
 
     def any_id() -> str:
         return generator.choice(candidates).architecture.id

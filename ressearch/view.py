@@ -18,7 +18,7 @@ from ressearch.analysis import analyse
 from ressearch.architecture import Architecture
 from ressearch.cost import Cost
 from ressearch.ranking import accuracy_per_mflop, summary
-from ressearch.store import Asked, By, Event, Result, What
+from ressearch.store import Asked, By, Event, Result, Standing, What
 from ressearch.store.best import said
 from ressearch.trial import Latency, Proxies, Recipe, Retraining, Study, Trial, TrialState
 
@@ -43,16 +43,15 @@ def record_of(result: Result, **more: Any) -> dict[str, Any]:
     }
 
 
-def standing_page(asked: Asked, limit: int, agreements: Mapping[str, Agreement]) -> RenderableType:
+def standing_page(asked: Asked, standing: Standing, agreements: Mapping[str, Agreement]) -> RenderableType:
     """Front and ranking for people, and how far cheaper accuracies agree with those of more training."""
-    front, ranking = asked.front(), asked.ranking(limit)
     floor = f"accuracy >= {percent(asked.floor.accuracy)} ({asked.floor.source})"
     return Group(
         _line(_headline(asked)),
         _line("\nPareto front: no network here is both more accurate and cheaper than another"),
-        _results_table(front, asked.all_studies),
-        _line(f"Accuracy per FLOP, among the {asked.able()} networks with {floor}"),
-        _results_table(ranking, asked.all_studies),
+        _results_table(standing.front, asked.all_studies),
+        _line(f"Accuracy per FLOP, among the {standing.able} networks with {floor}"),
+        _results_table(standing.ranking, asked.all_studies),
         *(_line(f"{name}: {agreement_line(found)}") for name, found in agreements.items()),
     )
 

@@ -144,7 +144,7 @@ def test_the_floor_is_the_cheapest_baselines_even_if_another_is_less_accurate(st
     study_id = fill(store, "demo", [(0.10, 950), (0.85, 500), (0.9, 40)])
     asked = Asked(store, study_id, STUDY, Limits(), False)
     assert (asked.floor.accuracy, asked.floor.source) == (0.85, "baseline resnet8")
-    assert asked.able() == 2
+    assert asked.standing(1).able == 2
     floor = replace(asked, limits=Limits(min_accuracy=0.0)).floor
     assert (floor.accuracy, floor.source) == (0.0, "--min-accuracy")
 

@@ -152,6 +152,11 @@ def agree(
     assert store.front(study_id, limits, all_studies=all_studies) == [results[at] for at in pareto_front(points)]
     ranked = store.ranked(study_id, limits, limit=limit, all_studies=all_studies)
     assert ranked == [results[at] for at in by_efficiency(points, 0.0)][:limit]
+    floor = max(0.5, limits.min_accuracy or 0.0)
+    standing = store.standing(study_id, limits, floor, limit=limit, all_studies=all_studies)
+    assert standing.front == [results[at] for at in pareto_front(points)]
+    assert standing.ranking == [results[at] for at in by_efficiency(points, floor)][:limit]
+    assert standing.able == len(by_efficiency(points, floor))
     ranked = store.ranked(study_id, limits, by=Merit.ACCURACY, limit=limit, all_studies=all_studies)
     assert ranked == sorted(results, key=lambda result: (-result.accuracy, result.macs))[:limit]
 
@@ -170,3 +175,7 @@ def test_limits_refuse_nonsense() -> None:
 def test_at_least_one_is_asked_for(store: Store, study_id: int) -> None:
     with pytest.raises(ValueError, match="limit is at least 1, not 0"):
         store.ranked(study_id, limit=0)
+    for floor, limit in ((0.9, 0), (0.4, 1)):
+        message = f"limit is at least 1 and floor at least 0.5, not {limit} and {floor}"
+        with pytest.raises(ValueError, match=message):
+            store.standing(study_id, Limits(min_accuracy=0.5), floor, limit=limit)

@@ -54,8 +54,6 @@ def best(study: str | None, by: str | None, limit: int, failed: bool, form: str,
     asked = _asked(opened, study, **where)
     if by is not None:
         CHOSEN_FORMATS[form](asked, By(by), asked.chosen(By(by), limit))
-    elif asked.limited and not opened.count(asked.study_id, asked.limits, all_studies=asked.all_studies):
-        raise asked.nothing_fits()
     else:
         BEST_FORMATS[form](asked, limit)
 
@@ -69,7 +67,7 @@ def _asked(opened: Store, study: str | None, all_studies: bool, store: str | Pat
 def _best_table(asked: Asked, limit: int) -> None:
     from ressearch.view import standing_page
 
-    console(sys.stdout).print(standing_page(asked, limit, _agreements(asked)), crop=False)
+    console(sys.stdout).print(standing_page(asked, asked.standing(limit), _agreements(asked)), crop=False)
 
 
 def _best_json(asked: Asked, limit: int) -> None:
@@ -96,6 +94,8 @@ def _placed(asked: Asked) -> list[dict[str, Any]]:
     from ressearch.view import record_of
 
     results = asked.results()
+    if asked.limited and not results:
+        raise asked.nothing_fits()
     points = [(result.accuracy, result.macs) for result in results]
     front = set(pareto_front(points))
     ranks = {position: rank for rank, position in enumerate(by_efficiency(points, asked.floor.accuracy), 1)}

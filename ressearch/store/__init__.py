@@ -12,7 +12,7 @@ from ressearch.store.database import Upgrade
 from ressearch.store.history import Event, What
 from ressearch.store.schema import SCHEMA_VERSION
 from ressearch.store.sql import Answer
-from ressearch.store.standing import Limits, Merit, Result
+from ressearch.store.standing import Limits, Merit, Result, Standing
 from ressearch.store.store import Store, version_of
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "Limits",
     "Merit",
     "Result",
+    "Standing",
     "Store",
     "Upgrade",
     "What",

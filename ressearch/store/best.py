@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ressearch.errors import NothingFitsError
 from ressearch.ranking import knee
-from ressearch.store.standing import Limits, Merit, Result
+from ressearch.store.standing import Limits, Merit, Result, Standing
 from ressearch.trial import Study, TrialState
 
 if TYPE_CHECKING:
@@ -91,9 +91,14 @@ class Asked:
         """The most accurate per FLOP from the floor on, the best first."""
         return self.store.ranked(self.study_id, self.above_floor, limit=limit, all_studies=self.all_studies)
 
-    def able(self) -> int:
-        """How many are ranked."""
-        return self.store.count(self.study_id, self.above_floor, all_studies=self.all_studies)
+    def standing(self, limit: int) -> Standing:
+        """Front and ranking at once. Raises NothingFitsError if there are limits and nothing is within them."""
+        found = self.store.standing(
+            self.study_id, self.limits, self.floor.accuracy, limit=limit, all_studies=self.all_studies
+        )
+        if self.limited and not found.front:
+            raise self.nothing_fits()
+        return found
 
     def chosen(self, by: By, limit: int) -> list[Result]:
         """The best; at most `limit`, but all of the front. Raises NothingFitsError if there is none."""

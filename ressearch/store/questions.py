@@ -13,6 +13,7 @@ from ressearch.store.standing import (
     Merit,
     Result,
     Scope,
+    Standing,
     all_of,
     comparable_to,
     count_of,
@@ -20,6 +21,7 @@ from ressearch.store.standing import (
     front_of,
     ranked_of,
     results_of,
+    standing_of,
 )
 
 NO_LIMITS = Limits()
@@ -75,6 +77,18 @@ class Questions:
             raise ValueError(f"limit is at least 1, not {limit}")
         with self._database.reading() as connection:
             return ranked_of(connection, Scope(study_id, all_studies), limits, by, limit)
+
+    def standing(
+        self, study_id: int, limits: Limits, floor: float, *, limit: int = 10, all_studies: bool = False
+    ) -> Standing:
+        """What `front`, `ranked` and `count` say, of a study in one pass.
+
+        floor: the accuracy from which the ranking is; not below that of the limits. limit: of the ranking.
+        """
+        if limit < 1 or floor < (limits.min_accuracy or 0.0):
+            raise ValueError(f"limit is at least 1 and floor at least {limits.min_accuracy}, not {limit} and {floor}")
+        with self._database.reading() as connection:
+            return standing_of(connection, Scope(study_id, all_studies), limits, floor, limit)
 
     def count(self, study_id: int, limits: Limits = NO_LIMITS, *, all_studies: bool = False) -> int:
         """How many of a study's results, or of all studies', are within limits."""

@@ -9,12 +9,27 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from itertools import count
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Float, Select, Subquery, and_, cast, exists, func, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    CompoundSelect,
+    Connection,
+    Float,
+    Select,
+    Subquery,
+    and_,
+    cast,
+    exists,
+    func,
+    literal,
+    or_,
+    select,
+    union_all,
+)
 
 from ressearch.store.schema import measurements, studies, trials
 from ressearch.trial import Fidelity
@@ -60,6 +75,15 @@ class Merit(StrEnum):
 
 
 @dataclass(frozen=True)
+class Standing:
+    """The front, by rising MACs; the best by accuracy per FLOP, the best first; out of how many these are."""
+
+    front: list[Result]
+    ranking: list[Result]
+    able: int
+
+
+@dataclass(frozen=True)
 class Scope:
     """What is asked about: the finished trials of a study, or those of all studies that can be compared with it."""
 
@@ -69,12 +93,7 @@ class Scope:
 
 _FIELDS = len(fields(Result))
 _MOST = 2**63 - 1
-_FLOPS = cast(measurements.c.macs, Float) * 2.0
-_ORDERS: dict[Merit, list[ColumnElement[Any]]] = {
-    # as accuracy_per_mflop has it, to the last bit; without any MAC there is no such number
-    Merit.EFFICIENCY: [(measurements.c.accuracy / (func.nullif(_FLOPS, 0.0) / 1e6)).desc().nulls_last()],
-    Merit.ACCURACY: [measurements.c.accuracy.desc(), measurements.c.macs],
-}
+_FRONT, _RANKED, _ABLE = range(3)
 _RESULTS = (
     select(
         trials.c.architecture_id,
@@ -150,19 +169,65 @@ def front_of(connection: Connection, scope: Scope, limits: Limits) -> list[Resul
     """The Pareto front within the limits, by rising MACs."""
     if scope.all_studies:
         return list(_walked(connection, _alike(connection, scope), limits))
-    order = (measurements.c.macs, measurements.c.accuracy.desc())
-    better = func.max(measurements.c.accuracy).over(order_by=order, groups=(None, -1)).label("better")
+    better = _better(measurements.c).label("better")
     points = _mine(scope).where(*_within(limits)).add_columns(measurements.c.accuracy, better).subquery()
-    undominated = or_(points.c.better.is_(None), points.c.accuracy > points.c.better)
-    return _told(connection, _joined(points).where(undominated).order_by(measurements.c.macs, trials.c.number))
+    on_front = _joined(points).where(_undominated(points.c))
+    return _told(connection, on_front.order_by(measurements.c.macs, trials.c.number))
 
 
 def ranked_of(connection: Connection, scope: Scope, limits: Limits, by: Merit, limit: int) -> list[Result]:
     """The best within the limits, at most `limit` of them, the best first."""
     if scope.all_studies:
         return _ranked_alike(connection, _alike(connection, scope).where(*_within(limits)), by, limit)
-    best = _mine(scope).where(*_within(limits)).order_by(*_ORDERS[by], trials.c.number).limit(limit)
-    return _told(connection, _joined(best.subquery()).order_by(*_ORDERS[by], trials.c.number))
+    order = (*_order(by, measurements.c), trials.c.number)
+    best = _mine(scope).where(*_within(limits)).order_by(*order).limit(limit)
+    return _told(connection, _joined(best.subquery()).order_by(*order))
+
+
+def standing_of(connection: Connection, scope: Scope, limits: Limits, floor: float, limit: int) -> Standing:
+    """Front within the limits and ranking by accuracy per FLOP from the floor on, which is not below theirs."""
+    able = replace(limits, min_accuracy=floor)
+    if scope.all_studies:
+        ranked = ranked_of(connection, scope, able, Merit.EFFICIENCY, limit)
+        return Standing(front_of(connection, scope, limits), ranked, count_of(connection, scope, able))
+    found: dict[int, list[int]] = {_FRONT: [], _RANKED: [], _ABLE: []}
+    for part, value in connection.execute(_standing(scope, limits, floor, limit)):
+        found[part].append(value)
+    wanted = _RESULTS.where(trials.c.id.in_(found[_FRONT] + found[_RANKED])).add_columns(trials.c.id)
+    told = {row[-1]: _result(row) for row in connection.execute(wanted)}
+    front = sorted((told[id] for id in found[_FRONT]), key=lambda result: (result.macs, result.number))
+    return Standing(front, [told[id] for id in found[_RANKED]], found[_ABLE][0])
+
+
+def _standing(scope: Scope, limits: Limits, floor: float, limit: int) -> CompoundSelect[Any]:
+    """Parts of the answer with their values: the ids of trials, and how many are able. One pass over a study."""
+    columns = (trials.c.number, measurements.c.macs, measurements.c.accuracy)
+    mine = _mine(scope).where(*_within(limits)).add_columns(*columns).cte("mine").prefix_with("MATERIALIZED")
+    better = _better(mine.c).label("better")
+    points = select(mine.c.id, mine.c.accuracy, better).subquery()
+    able = select(mine.c.id).where(mine.c.accuracy >= floor)
+    ranked = able.order_by(*_order(Merit.EFFICIENCY, mine.c), mine.c.number).limit(limit).subquery()
+    front = select(literal(_FRONT), points.c.id).where(_undominated(points.c))
+    counted = select(literal(_ABLE), func.count()).select_from(able.subquery())
+    return union_all(front, select(literal(_RANKED), ranked.c.id), counted)
+
+
+def _order(by: Merit, of: Any) -> list[ColumnElement[Any]]:
+    """The order of a ranking, over columns `accuracy` and `macs`."""
+    if by is Merit.ACCURACY:
+        return [of.accuracy.desc(), of.macs]
+    # as accuracy_per_mflop has it, to the last bit; without any MAC there is no such number
+    flops = func.nullif(cast(of.macs, Float) * 2.0, 0.0)
+    return [(of.accuracy / (flops / 1e6)).desc().nulls_last()]
+
+
+def _better(of: Any) -> ColumnElement[Any]:
+    """The highest accuracy among what is cheaper, or as cheap and more accurate."""
+    return func.max(of.accuracy).over(order_by=(of.macs, of.accuracy.desc()), groups=(None, -1))
+
+
+def _undominated(of: Any) -> ColumnElement[bool]:
+    return or_(of.better.is_(None), of.accuracy > of.better)
 
 
 def _mine(scope: Scope) -> Select[Any]:
@@ -220,7 +285,7 @@ def _walked(connection: Connection, alike: Select[Any], limits: Limits) -> Itera
 
 def _ranked_alike(connection: Connection, alike: Select[Any], by: Merit, limit: int) -> list[Result]:
     """Page by page, since nearly all measurements belong to a finished trial, and to ask that of each is slow."""
-    ordered = alike.order_by(*_ORDERS[by], measurements.c.id).limit(limit)
+    ordered = alike.order_by(*_order(by, measurements.c), measurements.c.id).limit(limit)
     found: list[Result] = []
     for page in count():
         ids = list(connection.scalars(ordered.offset(page * limit)))
