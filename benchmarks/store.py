@@ -1,6 +1,6 @@
 """How fast the results store is when it is large: filling it, asking it, and how many bytes a trial takes.
 
-    python benchmarks/store.py [--trials 1000000] [--architectures 200000] [--store sqlite] [--folder DIR]
+    python benchmarks/store.py [--trials 1000000] [--architectures 200000] [--store sqlite postgresql] [--folder DIR]
     python benchmarks/store.py --store postgresql [--postgresql postgresql://USER@HOST/EMPTY_DATABASE]
 
 Real networks are drawn from a shipped space, and trials of them are recorded study by study, 10,000 each, by
@@ -273,28 +273,30 @@ def main() -> None:
     parser.add_argument("--architectures", type=int, default=200_000)
     parser.add_argument("--asked", type=int, default=200, help="how often the questions to a study are asked")
     parser.add_argument("--folder", type=Path, help="where the SQLite file is made; by default a temporary folder")
-    parser.add_argument("--store", choices=("sqlite", "postgresql"), default="sqlite")
+    parser.add_argument("--store", choices=("sqlite", "postgresql"), nargs="+", default=["sqlite"])
     parser.add_argument("--postgresql", metavar="URL", help="an empty database of a server that runs")
     parser.add_argument("--keep", action="store_true", help="leave the SQLite file in the folder")
     flags = parser.parse_args()
     space = SearchSpace.load(SPACE)
     candidates = drawn(space, flags.architectures)
-    folder = Path(tempfile.mkdtemp(prefix="ressearch-store-", dir=flags.folder))
-    try:
-        with address_of(flags, folder) as address:
-            measure(address, folder, candidates, space, flags)
-    finally:
-        if not flags.keep:
-            shutil.rmtree(folder)
+    for kind in flags.store:
+        folder = Path(tempfile.mkdtemp(prefix="ressearch-store-", dir=flags.folder))
+        try:
+            with address_of(kind, flags.postgresql, folder) as address:
+                print(f"\n{kind}", flush=True)
+                measure(address, folder, candidates, space, flags)
+        finally:
+            if not flags.keep:
+                shutil.rmtree(folder)
 
 
 @contextmanager
-def address_of(flags: Any, folder: Path) -> Iterator[str]:
+def address_of(kind: str, given: str | None, folder: Path) -> Iterator[str]:
     """Of an SQLite file, of the database that is given, or of one in a server of our own, which does not skip fsync."""
-    if flags.postgresql:
-        yield flags.postgresql
-    elif flags.store == "sqlite":
+    if kind == "sqlite":
         yield str(folder / "results.db")
+    elif given:
+        yield given
     else:
         sys.path.insert(0, str(Path(__file__).parent.parent))
         from tests.postgresql_server import running_server
