@@ -141,7 +141,7 @@ def test_shortcuts_cost_nothing(digits: SearchData, depth: int) -> None:
 
 def test_the_readme_has_the_table_of_the_results() -> None:
     about, runs = remembered(RESULTS)
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    readme = (ROOT / "benchmarks" / "README.md").read_text(encoding="utf-8")
     assert table(runs) in readme
     assert about["identity_difference"] == 0.0
     for said in (about["processor"], f"torch {about['torch'].split('+')[0]}"):
