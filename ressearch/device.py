@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import sys
+import warnings
 from pathlib import Path
 
 import torch
@@ -32,6 +33,21 @@ def chosen_device(device: str) -> str:
         return "cuda" if torch.cuda.is_available() else "cpu"
     require_device(device)
     return device
+
+
+def gpus() -> tuple[list[str], str | None, str]:
+    """The models of the GPUs that torch sees, the version of CUDA that it is built for, and what it warned of."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        names = [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())]
+        usable = torch.cuda.is_available()
+    warned = str(caught[0].message).splitlines()[0] if caught else ""
+    return names if usable else [], torch.version.cuda, warned
+
+
+def count_of(device: str) -> int:
+    """How many of them are here: GPUs, or cores of the CPU."""
+    return torch.cuda.device_count() if device.startswith("cuda") else os.cpu_count() or 1
 
 
 def device_name(device: str) -> str:

@@ -24,18 +24,44 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import ClassVar
+
+
+class ExitStatus(IntEnum):
+    """What the command line exits with."""
+
+    FINE = 0
+    ERROR = 1
+    INVALID = 2
+    NOTHING_FITS = 3
+    MISSING = 4
+    FAILED_TRIALS = 5
+    INTERRUPTED = 130
+    TERMINATED = 143
+
+
+EXIT_STATUSES = {
+    ExitStatus.FINE: "fine",
+    ExitStatus.ERROR: "an error of another kind",
+    ExitStatus.INVALID: "wrong flag or invalid file",
+    ExitStatus.NOTHING_FITS: "nothing fits the limits",
+    ExitStatus.MISSING: "data, store or something of the machine is missing, or a check found something",
+    ExitStatus.FAILED_TRIALS: "finished with failed trials",
+    ExitStatus.INTERRUPTED: "interrupted by Ctrl-C",
+    ExitStatus.TERMINATED: "ended by SIGTERM",
+}
+"""What each of them means, as `ressearch --help` says it."""
 
 
 class RessearchError(Exception):
     """Base of all errors of this package.
 
-    `hint` is the next step for the reader; `exit_status` is the command line's exit status:
-    2 invalid input, 3 nothing satisfies the limits, 4 environment or data missing.
+    `hint` is the next step for the reader; `exit_status` is the command line's, see `EXIT_STATUSES`.
     """
 
     code: ClassVar[str] = "E900"
-    exit_status: ClassVar[int] = 1
+    exit_status: ClassVar[int] = ExitStatus.ERROR
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         super().__init__(message)
@@ -94,7 +120,7 @@ class SpaceError(RessearchError):
     """A search space file is wrong. `problems` holds every mistake that was found, in file order."""
 
     code = "E000"
-    exit_status = 2
+    exit_status = ExitStatus.INVALID
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(sorted(problems, key=lambda problem: problem.place))
@@ -108,49 +134,49 @@ class SpaceFileError(RessearchError):
     """A search space file does not exist or cannot be read."""
 
     code = "E031"
-    exit_status = 2
+    exit_status = ExitStatus.INVALID
 
 
 class DecisionError(RessearchError):
     """A decision is missing, or not among what the search space permits."""
 
     code = "E100"
-    exit_status = 2
+    exit_status = ExitStatus.INVALID
 
 
 class ArchitectureError(RessearchError):
     """A graph is ill-typed: a shape does not fit, a name is used twice, a node reaches no output."""
 
     code = "E200"
-    exit_status = 2
+    exit_status = ExitStatus.INVALID
 
 
 class NothingFitsError(RessearchError):
     """No network satisfies the limits or the filter that was asked for."""
 
     code = "E300"
-    exit_status = 3
+    exit_status = ExitStatus.NOTHING_FITS
 
 
 class DataError(RessearchError):
     """A data set is unknown, missing, empty, truncated or of the wrong kind."""
 
     code = "E400"
-    exit_status = 4
+    exit_status = ExitStatus.MISSING
 
 
 class StoreError(RessearchError):
     """The results store cannot be opened, is of another version, or does not hold what was asked for."""
 
     code = "E500"
-    exit_status = 4
+    exit_status = ExitStatus.MISSING
 
 
 class FilterError(RessearchError):
     """The text of a filter, a column or a key to sort by says nothing; `text[start:end]` is where."""
 
     code = "E510"
-    exit_status = 2
+    exit_status = ExitStatus.INVALID
 
     def __init__(self, message: str, text: str = "", start: int = 0, end: int = 0, *, hint: str | None = None) -> None:
         super().__init__(message, hint=hint)
@@ -169,14 +195,14 @@ class ExchangeError(RessearchError):
     """A file of exported records cannot be imported: it is damaged, of a newer version, or contradicts the store."""
 
     code = "E520"
-    exit_status = 2
+    exit_status = ExitStatus.INVALID
 
 
 class StudyError(RessearchError):
     """A study cannot start or go on, e.g. because it exists with another search space."""
 
     code = "E600"
-    exit_status = 2
+    exit_status = ExitStatus.INVALID
 
 
 class EvaluatorError(StudyError):
@@ -187,7 +213,7 @@ class DeviceError(RessearchError):
     """There is no such device on this machine."""
 
     code = "E702"
-    exit_status = 4
+    exit_status = ExitStatus.MISSING
 
 
 class TrainingError(RessearchError):

@@ -33,6 +33,11 @@ def pareto_front(points: Sequence[Point]) -> list[int]:
     return front
 
 
+def dominates(one: Point, other: Point) -> bool:
+    """Whether a point is at least as accurate as another with at most as many MACs, and better in one of the two."""
+    return one[0] >= other[0] and one[1] <= other[1] and one != other
+
+
 def front_numbers(points: Sequence[Point]) -> list[int]:
     """Of each point, in which front it is: 0 in the Pareto front, 1 in that of the points without the first, and so on.
 

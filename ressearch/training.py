@@ -7,6 +7,7 @@ augmentation and stochastic depth; on a CPU with one thread the same seed gives 
 
 from __future__ import annotations
 
+import logging
 import os
 import pickle
 import time
@@ -27,6 +28,8 @@ from ressearch.device import device_name, forget_peak, free_memory, make_current
 from ressearch.errors import ArchitectureError, DivergedError, TrainingError
 from ressearch.network import Network
 from ressearch.trial import Fidelity, Measurement, Recipe
+
+_LOG = logging.getLogger(__name__)
 
 EVALUATION_BATCH = 1_000
 
@@ -62,7 +65,8 @@ def measure(
         message = f"{checkpoint} is at epoch {training.epochs_done}, beyond the {fidelity.epochs} that are asked for"
         raise TrainingError(message, hint="delete it to begin anew")
     while training.epochs_done < fidelity.epochs:
-        training.epoch()
+        loss = training.epoch()
+        _LOG.info("%s: epoch %d of %d, loss %.4f", architecture.id, training.epochs_done, fidelity.epochs, loss)
         if checkpoint is not None:
             training.save(checkpoint)
     measurement = training.measurement(data.validation)
@@ -152,6 +156,18 @@ class Training:
         self.seconds += time.perf_counter() - started[0]
         self.cpu_seconds += time.process_time() - started[1]
         return self.train_loss
+
+    def rehearse(self) -> float:
+        """Take one step on the first images, at the first learning rate; the seconds that it took."""
+        if self.step == 0:
+            self.augmented.begin(0, self.generator)
+        self.network.train()
+        batch = torch.arange(min(self.recipe.batch_size, len(self.labels)), device=self.device)
+        self._set_rate(one_cycle(0.0, self.recipe))
+        began = time.perf_counter()
+        self._advance(batch)
+        float(self._total)  # a GPU is waited for
+        return time.perf_counter() - began
 
     def measurement(self, part: Part) -> Measurement:
         """What this training came to, measured on a part of the data."""

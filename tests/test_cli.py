@@ -196,7 +196,7 @@ def test_unknown_names_list_what_there_is(desk: Path) -> None:
     assert run("best", "dmo", cwd=desk) == (
         4,
         "",
-        "error[E500]: there is no study 'dmo'\n  = help: studies here: demo\n",
+        "error[E500]: there is no study 'dmo'\n  = help: did you mean 'demo'? `ressearch runs` lists all\n",
     )
     assert run("show", "zz", cwd=desk) == (
         4,

@@ -130,7 +130,11 @@ def test_set_changes_the_recipe(desk: Path) -> None:
         (("--set", "crop"), "Error: Invalid value: crop: expected a whole number, got ''\n"),
         (
             ("--study", "other"),
-            "error[E500]: the study 'other' has not measured {id}\n"
+            "error[E500]: there is no study 'other'\n  = help: studies here: tiny, own\n",
+        ),
+        (
+            ("--study", "own"),
+            "error[E500]: the study 'own' has not measured {id}\n"
             "  = help: `ressearch show {id}` lists the studies that did\n",
         ),
         (

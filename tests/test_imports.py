@@ -14,9 +14,9 @@ import ressearch
 PACKAGE = Path(ressearch.__file__).parent
 
 ROOMS = [
-    "errors", "ops", "identity", "architecture", "cost", "analysis", "trial", "space", "device", "network", "data",
-    "augmentation", "capture", "training", "retraining", "latency", "proxies", "evaluator", "ranking", "store",
-    "correlation", "search", "view",
+    "errors", "peek", "ops", "identity", "architecture", "cost", "analysis", "trial", "space", "device", "network",
+    "data", "augmentation", "capture", "training", "rehearsal", "retraining", "latency", "proxies", "evaluator",
+    "ranking", "store", "correlation", "search", "view", "doctor",
     "explanations", "cli", "__main__",
 ]  # fmt: skip
 """In the order in which data flows; the order of imports."""
@@ -31,6 +31,7 @@ HEAVY = {
         "augmentation",
         "capture",
         "training",
+        "rehearsal",
         "latency",
         "proxies",
         "evaluator",
@@ -106,6 +107,8 @@ def test_files_stay_readable(file: Path) -> None:
             ["torch", "ray", "optuna", "networkx", "numpy", "yaml", "alembic", "mako", "filelock", "psycopg", "pandas"],
         ),
         ("ressearch.space", ["torch", "ray", "optuna", "sqlalchemy"]),
+        ("ressearch.peek", ["sqlalchemy", "click"]),
+        ("ressearch.doctor", ["torch", "ray", "sqlalchemy"]),
         ("ressearch.cost", ["torch", "networkx", "numpy"]),
     ],
 )

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from ressearch import ranking
 from ressearch.ranking import Point, accuracy_per_mflop, by_efficiency, knee, pareto_front
 
 few_values = st.tuples(st.sampled_from([0.0, 0.25, 0.5, 0.75, 1.0]), st.integers(1, 5))
@@ -30,6 +31,11 @@ def test_the_front_is_what_no_point_dominates(points: list[Point]) -> None:
     undominated = {i for i, point in enumerate(points) if not any(dominates(other, point) for other in points)}
     assert len(front) == len(set(front))
     assert set(front) == undominated
+
+
+@given(few_values | any_values, few_values | any_values)
+def test_to_dominate_is_to_be_better_in_one_and_worse_in_none(one: Point, other: Point) -> None:
+    assert ranking.dominates(one, other) == dominates(one, other)
 
 
 @given(points_of | ties_of)

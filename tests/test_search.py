@@ -30,9 +30,9 @@ task: {dataset: digits}
 train: {epochs: 1, batch_size: 64, lr: 0.1}
 """
 
-PROGRESS = re.compile(
-    r"\d+/\d+ done, \d+ running(, \d+ failed)?(, \d+ known before)?, front \d+(, best [\d.]+ % \([0-9a-f]{16}\))?"
-    r"(, [\d:]+ left)?"
+ENDED = re.compile(
+    r"\d+/\d+: trial \d+, [0-9a-f]{16}, [\d.]+ %, [\d,]+ MACs, [\d.]+ s, (baseline plain_resnet|evolution), "
+    r"(on|behind) the front of \d+(, [\d:]+ left)?"
 )
 
 
@@ -125,7 +125,7 @@ def test_a_search_is_quiet_resumes_and_never_trains_twice(desk: Desk) -> None:
     assert starting == "starting 2 workers"
     assert last == "see the answer with: ressearch best tiny"
     assert len(progress) == 5
-    assert all(PROGRESS.fullmatch(line) for line in progress), err
+    assert all(ENDED.fullmatch(line) for line in progress), err
     assert sorted(p.name for p in desk.path.iterdir()) == ["home", "runs", "tiny.yaml"]
     assert list((desk.path / "home").iterdir()) == [], "something was written to the home directory"
 
@@ -141,9 +141,12 @@ def test_a_search_is_quiet_resumes_and_never_trains_twice(desk: Desk) -> None:
     assert len({row[1] for row in second}) == 8
 
     began = time.monotonic()
-    status, _, err = desk.run(*SEARCH, "--trials", "8")
+    status, _, err = desk.run(*SEARCH, "--trials", "8", "-v")
     assert status == 0, err
     assert finished(desk) == second
+    data, study, *_ = (line.partition(" ")[2] for line in err.splitlines())
+    assert data == "data digits: 1097 images to train on, 400 to validate on"
+    assert study == "store runs/ressearch.db: the study tiny has 8 of 8 trials; trains on cpu"
 
     status, _, err = desk.run(*SEARCH, "--trials", "5", "--name", "again", "--workers", "1")
     assert status == 0

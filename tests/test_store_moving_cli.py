@@ -65,7 +65,7 @@ def test_one_study_under_another_name() -> None:
     with closing(Store.open("a.db")) as store:
         assert len(store.trials(store.study("three")[0])) == 2
     assert said("export", "-", "--store", "a.db", "--study", "none") == (
-        "error[E500]: there is no study 'none'\n  = help: studies here: one, two, three"
+        "error[E500]: there is no study 'none'\n  = help: did you mean 'one'? `ressearch runs` lists all"
     )
     assert said("export", "x.jsonl", "--store", "none.db").startswith(
         "error[E500]: there is no results store at none.db"

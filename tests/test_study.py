@@ -9,6 +9,7 @@ import pytest
 
 from ressearch.data import SearchData, load_search_data
 from ressearch.errors import StudyError
+from ressearch.ranking import pareto_front
 from ressearch.search.propose import Aim
 from ressearch.search.study import Job, StudyBooks, describe_study
 from ressearch.space import SearchSpace
@@ -219,3 +220,26 @@ def test_images_must_fit_the_space(digits: SearchData, store: Store) -> None:
         "error[E600]: the space 'small' is for images of 3x32x32 in 10 classes, digits has 1x8x8 in 10\n"
         "  = help: write input: {shape: [1, 8, 8], classes: 10}, or give other data"
     )
+
+
+def test_progress_tells_of_every_trial_that_ended_and_whether_it_was_on_the_front(
+    demo: SearchSpace, digits: SearchData, store: Store
+) -> None:
+    """Against the front over all that had ended by then."""
+    books = books_of(demo, digits, store, trials=10)
+    drive(books, jobs=8)
+    failed = books.next_job()
+    assert failed is not None
+    books.fail(failed.number, "it failed", Failure.ERROR)
+    *ended, last = books.progress().ended
+    assert [one.number for one in ended] == list(range(8))
+    points = [(one.accuracy or 0.0, one.macs) for one in ended]
+    assert [one.on_front for one in ended] == [n in pareto_front(points[: n + 1]) for n in range(8)]
+    assert [one.by for one in ended] == ["baseline resnet8", "baseline resnet14", *["evolution"] * 6]
+    assert {(one.seconds, one.reused, one.epochs) for one in ended} == {(0.1, False, 6)}
+    assert (last.state, last.failure, last.accuracy, last.on_front) == (TrialState.FAILED, Failure.ERROR, None, False)
+    again = books_of(demo, digits, store, trials=10)
+    assert again.progress().ended == (), "those of an earlier run are not told again"
+    other = books_of(demo, digits, store, trials=2, name="other")
+    assert drive(other) == []
+    assert [one.reused for one in other.progress().ended] == [True, True]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ressearch.cli.notes import note
 from ressearch.cli.options import UNBOUNDED, console, format_option, opened_store, store_option
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def history(id: str, form: str, store: str | Path) -> None:
     screen = console(sys.stdout)
     screen.width = UNBOUNDED
     screen.print(events_table(events), crop=False)
-    click.echo(f"architecture {architecture}: {len(events)} event(s)", err=True)
+    note(f"architecture {architecture}: {len(events)} event(s)")
 
 
 def _record(event: Event) -> dict[str, Any]:

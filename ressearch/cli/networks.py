@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ressearch.cli.notes import complain, note
 from ressearch.cli.options import (
     FAILED_TRIALS,
     INTERRUPTED,
@@ -78,7 +79,7 @@ def retrain(
     try:
         found = [*known, *_trained(opened, store, architecture, data, recipe, epochs, new, device, compiled, keep)]
     except KeyboardInterrupt:
-        click.echo("\ninterrupted; what is finished is kept, and the same command goes on", err=True)
+        complain("\ninterrupted; what is finished is kept, and the same command goes on")
         sys.exit(INTERRUPTED)
     if found:
         RETRAIN_FORMATS[form](found)
@@ -110,7 +111,7 @@ def _trained(
         try:
             trained = retrain(architecture, data, recipe, epochs, seed, device, checkpoint, compiled, weights)
         except DivergedError as error:
-            click.echo(f"seed {seed} failed: {error.message}; a lower rate may help: --set lr=...", err=True)
+            complain(f"seed {seed} failed: {error.message}; a lower rate may help: --set lr=...")
         else:
             one = opened.record_retraining(trained)
             _say(trained, len(data.validation), f"{trained.measurement.seconds:.0f} s")
@@ -130,11 +131,13 @@ def _keep(store: Store, trained: Retraining, weights: Path) -> None:
     digest = trained.recipe.digest(trained.data_checksum)
     key = MeasurementKey(trained.architecture_id, digest, trained.fidelity, trained.seed)
     store.record_artifact(key, artifact_of(weights))
-    click.echo(f"seed {trained.seed}: weights in {weights}", err=True)
+    note(f"seed {trained.seed}: weights in {weights}")
 
 
 def _origin(store: Store, id: str, study: str | None) -> tuple[Study, Trial]:
     """The study whose data and recipe are meant, and its trial of the network."""
+    if study is not None:
+        store.study(study)
     measured = [(name, trial) for name, trial in store.history(id) if trial.measurement is not None]
     history = [(name, trial) for name, trial in measured if study is None or name == study]
     if not history:
@@ -193,7 +196,7 @@ def _known(
 def _say(one: Retraining, images: int, how: str) -> None:
     from ressearch.view import percent
 
-    click.echo(f"seed {one.seed}: {percent(one.measurement.accuracy)} of {images:,} test images, {how}", err=True)
+    note(f"seed {one.seed}: {percent(one.measurement.accuracy)} of {images:,} test images, {how}")
 
 
 def _retrain_table(found: list[Retraining]) -> None:

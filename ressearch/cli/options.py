@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from ressearch.errors import DataError
+from ressearch.cli.notes import LOGGER, note
+from ressearch.errors import DataError, ExitStatus
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
     from rich.console import Console
 
     from ressearch.space import SearchSpace
@@ -26,8 +28,8 @@ DEFAULT_STORE = Path("runs/ressearch.db")
 PLAIN_WIDTH = 110
 UNBOUNDED = 100_000
 """Of tables whose lines the terminal is to break where they are too long: rich would cut their numbers."""
-INTERRUPTED = 130
-FAILED_TRIALS = 5
+INTERRUPTED = ExitStatus.INTERRUPTED
+FAILED_TRIALS = ExitStatus.FAILED_TRIALS
 
 
 class StoreType(click.ParamType[str | Path]):
@@ -41,6 +43,12 @@ class StoreType(click.ParamType[str | Path]):
             return value
         path: Path = click.Path(dir_okay=False, path_type=Path).convert(value, param, ctx)
         return path
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
+        """A file; what begins like a URL is nobody's to guess."""
+        from click.shell_completion import CompletionItem
+
+        return [CompletionItem(incomplete, type="file")]
 
 
 class NumberType(click.ParamType[Any]):
@@ -69,6 +77,7 @@ store_option = click.option(
     default=DEFAULT_STORE,
     show_default=True,
     envvar="RESSEARCH_STORE",
+    show_envvar=True,
     help="Results store: an SQLite file, or postgresql://USER@HOST/DATABASE.",
 )
 
@@ -107,12 +116,12 @@ def opened_store(path: str | Path) -> Store:
 
     store = Store.open(path)
     click.get_current_context().call_on_close(store.close)
+    LOGGER.info("opened the store %s", store.name)
     if store.upgraded is not None:
         kept = store.upgraded.backup
-        click.echo(
+        note(
             f"{store.name} was of version {store.upgraded.version} and is now of version {SCHEMA_VERSION}"
-            + (f"; as it was it is kept in {kept}" if kept else ""),
-            err=True,
+            + (f"; as it was it is kept in {kept}" if kept else "")
         )
     return store
 
@@ -153,7 +162,7 @@ def data_source(study: Study, other: str | None) -> str:
 def print_remarks(space: SearchSpace) -> None:
     """Warnings about a file that is valid."""
     for remark in space.remarks:
-        click.echo(f"{remark}\n", err=True)
+        note(f"{remark}\n")
 
 
 def write_csv(records: list[dict[str, Any]], names: Sequence[str] = ()) -> None:
@@ -162,6 +171,12 @@ def write_csv(records: list[dict[str, Any]], names: Sequence[str] = ()) -> None:
         writer = csv.DictWriter(sys.stdout, names or records[0].keys(), lineterminator="\n")
         writer.writeheader()
         writer.writerows(records)
+
+
+def write_markdown(names: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A table of Markdown; a | in a text would end its cell."""
+    for line in (names, ["---"] * len(names), *rows):
+        click.echo(f"| {' | '.join(word.replace('|', '&#124;') for word in line)} |")
 
 
 def console(stream: TextIO) -> Console:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ressearch.cli.notes import complain, is_quiet, note
 from ressearch.cli.options import (
     INTERRUPTED,
     console,
@@ -79,7 +80,7 @@ def proxies(
     try:
         found = _scored(opened, chosen, data, batch, seed, device, threads)
     except KeyboardInterrupt:
-        click.echo("\ninterrupted; what is computed is kept, and the same command goes on", err=True)
+        complain("\ninterrupted; what is computed is kept, and the same command goes on")
         sys.exit(INTERRUPTED)
     FORMATS[form](comparison(record, results, found))
 
@@ -105,7 +106,9 @@ def _scored(
 
 def _told(ids: Sequence[str]) -> Iterator[str]:
     """One by one, with a bar where somebody is looking."""
-    if ids:
+    if is_quiet():
+        yield from ids
+    elif ids:
         with click.progressbar(ids, label=f"scores of {len(ids)} network(s)", file=sys.stderr) as bar:
             yield from bar
 
@@ -136,7 +139,7 @@ def _json(found: Comparison) -> None:
 
 def _csv(found: Comparison) -> None:
     """Every network that was scored, one a line."""
-    click.echo(NEVER_A_FILTER, err=True)
+    note(NEVER_A_FILTER)
     write_csv(found.networks)
 
 

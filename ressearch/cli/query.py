@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ressearch.cli.options import UNBOUNDED, console, format_option, opened_store, store_option, write_csv
+from ressearch.cli.notes import note
+from ressearch.cli.options import (
+    UNBOUNDED,
+    console,
+    format_option,
+    opened_store,
+    store_option,
+    write_csv,
+    write_markdown,
+)
 
 if TYPE_CHECKING:
     from ressearch.store import Store
@@ -95,7 +104,7 @@ def _by_filter(store: Store, form: str, columns: str | None, sort: str | None, *
     found = store.query(columns=names, sort=DEFAULT_SORT if sort is None else sort, **asked)
     QUERY_FORMATS[form](found, names)
     if form == "table":
-        click.echo(f"{len(found)} trial(s)", err=True)
+        note(f"{len(found)} trial(s)")
 
 
 def _by_sql(store: Store, form: str, statement: str, limit: int | None, seconds: int | None) -> None:
@@ -104,9 +113,9 @@ def _by_sql(store: Store, form: str, statement: str, limit: int | None, seconds:
     found = store.sql(statement, limit=limit or MOST_ROWS, seconds=seconds or SECONDS)
     QUERY_FORMATS[form](found.records, found.columns)
     if found.more and limit is None:
-        click.echo(f"these are the first {MOST_ROWS:,} rows; --limit grants more", err=True)
+        note(f"these are the first {MOST_ROWS:,} rows; --limit grants more")
     elif form == "table":
-        click.echo(f"{len(found.rows)} row(s)", err=True)
+        note(f"{len(found.rows)} row(s)")
 
 
 def _table(records: Records, names: Sequence[str]) -> None:
@@ -127,12 +136,9 @@ def _jsonl(records: Records, names: Sequence[str]) -> None:
 
 
 def _md(records: Records, names: Sequence[str]) -> None:
-    """A table of Markdown; a | in a text would end its cell."""
     from ressearch.view import cell
 
-    lines = [names, ["---"] * len(names), *([cell(name, record[name]) for name in names] for record in records)]
-    for line in lines:
-        click.echo(f"| {' | '.join(word.replace('|', '&#124;') for word in line)} |")
+    write_markdown(names, [[cell(name, record[name]) for name in names] for record in records])
 
 
 QUERY_FORMATS: dict[str, Callable[[Records, Sequence[str]], None]] = {

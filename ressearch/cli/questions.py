@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ressearch.cli.completion import complete_id_or_file
+from ressearch.cli.notes import note
 from ressearch.cli.options import NumberType, console, format_option, opened_store, store_option, write_csv
 from ressearch.cli.spaces import networks_of
 
@@ -84,7 +86,7 @@ def _best_csv(asked: Asked, limit: int) -> None:
     """Every finished network within the limits, one a line; rank is empty below the floor."""
     from ressearch.view import percent
 
-    click.echo(f"floor: accuracy >= {percent(asked.floor.accuracy)} ({asked.floor.source})", err=True)
+    note(f"floor: accuracy >= {percent(asked.floor.accuracy)} ({asked.floor.source})")
     write_csv(_placed(asked))
 
 
@@ -181,7 +183,7 @@ def _print_failures(trials: list[Trial]) -> None:
 
     failed = [trial for trial in trials if trial.error is not None]
     if not failed:
-        click.echo("no trial of this study failed", err=True)
+        note("no trial of this study failed")
     for kind in Failure:
         alike = [trial for trial in failed if trial.failure is kind]
         if alike:
@@ -191,7 +193,7 @@ def _print_failures(trials: list[Trial]) -> None:
 
 
 @click.command()
-@click.argument("what", metavar="ID|FILE")
+@click.argument("what", metavar="ID|FILE", shell_complete=complete_id_or_file)
 @format_option("table", "json")
 @store_option
 def show(what: str, form: str, store: str | Path) -> None:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from ressearch.cli.completion import complete_study
+from ressearch.cli.notes import complain, is_quiet, note, said_by
 from ressearch.cli.options import (
     DEFAULT_STORE,
     FAILED_TRIALS,
@@ -24,14 +26,13 @@ from ressearch.cli.options import (
     store_flag,
     store_option,
 )
+from ressearch.cli.plan import plan, print_plan
+from ressearch.cli.settings import AIMS, Settings, given, settled
 from ressearch.trial import OBJECTIVES, PROPOSERS
 
 if TYPE_CHECKING:
     from ressearch.search.study import Progress
     from ressearch.space import SearchSpace
-
-TIME_LIMIT = 3_600
-AIMS = ("proposer", "objective", "max_macs")
 
 
 @click.command()
@@ -41,7 +42,10 @@ AIMS = ("proposer", "objective", "max_macs")
 @click.option("--workers", type=click.IntRange(1), help="Trials that run at once.  [default: number of cores]")
 @click.option("--seed", type=click.IntRange(0, 10**9), help="Seed of the proposals and of every training.")
 @click.option(
-    "--name", callback=checked_name, help="Name of the study; an existing one goes on.  [default: the file's name:]"
+    "--name",
+    callback=checked_name,
+    shell_complete=complete_study,
+    help="Name of the study; an existing one goes on.  [default: the file's name:]",
 )
 @click.option("--evaluator", metavar="MODULE:FUNCTION", help="Your own training; it brings its own data, see README.")
 @click.option(
@@ -54,108 +58,116 @@ AIMS = ("proposer", "objective", "max_macs")
 @click.option("--objective", type=click.Choice(OBJECTIVES), help=f"What for.  [default: {OBJECTIVES[0]}, the front]")
 @click.option("--max-macs", type=NumberType("count"), help="The most MACs of a proposal, e.g. 150M.")
 @click.option(
-    "--no-early-terminate", is_flag=True, help="Train every network for all epochs, whatever FILE says on it."
+    "--early-terminate/--no-early-terminate",
+    default=None,
+    help="Whether to go by early_terminate: in FILE, or train every network for all epochs.  [default: as FILE says]",
 )
+@click.option("--dry-run", is_flag=True, help="Say what would be done and how long it would take, and do nothing.")
+@click.option("-f", "--format", "form", type=click.Choice(["table", "json"]), help="Of --dry-run.  [default: table]")
 @store_option
-def search(file: Path, **flags: Any) -> None:
+def search(file: Path, dry_run: bool, form: str | None, **flags: Any) -> None:
     """Search the space in FILE: train networks, baselines first, and remember what they measure.
 
-    What FILE says under task: and search: holds where a flag is not given. The same command with the same --name goes
-    on with a study that was interrupted, up to --trials.
+    A flag goes before the environment, that before what FILE says under task: and search:, and that before what is
+    usual; --dry-run shows what came from where. The same command with the same --name goes on with a study that was
+    interrupted, up to --trials.
     """
     from ressearch.space import SearchSpace
 
+    if form and not dry_run:
+        raise click.UsageError("--format is for --dry-run alone")
     space = SearchSpace.load(file)
     print_remarks(space)
-    settings = _settled(space, flags)
-    migrated_first(settings["store"])
+    settings = settled(space, given(click.get_current_context(), flags))
+    if dry_run:
+        print_plan(plan(space, settings), form or "table")
+        return
+    _search(space, file, settings)
+
+
+def _search(space: SearchSpace, file: Path, settings: Settings) -> None:
+    values = {name: setting.value for name, setting in settings.items()}
+    migrated_first(values["store"])
 
     from ressearch.search.propose import Aim
     from ressearch.search.run import run_study
     from ressearch.search.signals import Interrupted
 
-    aim = Aim(**{name: settings[name] for name in AIMS})
-    rest = {name: value for name, value in settings.items() if name not in AIMS}
+    aim = Aim(**{name: values[name] for name in AIMS})
+    rest = {name: value for name, value in values.items() if name not in AIMS}
     try:
         with _live() as (watch, say):
             last = run_study(space, watch=watch, say=say, aim=aim, **rest)
     except Interrupted as interruption:
-        flag, beside = store_flag(settings["store"])
-        again = _command_to_resume(file, settings, flags, flag)
-        click.echo(f"\ninterrupted; every finished trial is kept. To go on{beside}:\n  {again}", err=True)
+        flag, beside = store_flag(values["store"])
+        again = _command_to_resume(file, settings, flag)
+        complain(f"\ninterrupted; every finished trial is kept. To go on{beside}:\n  {again}")
         os._exit(128 + interruption.signal)  # a half-started Ray may crash when Python ends in the ordinary way
-    _report_end(last, settings["name"], settings["store"])
+    _report_end(last, values["name"], values["store"])
 
 
-def _settled(space: SearchSpace, flags: Mapping[str, Any]) -> dict[str, Any]:
-    """Every setting of a search: what a flag says, else what the file says, else what is usual."""
-    given = {name: value for name, value in flags.items() if value is not None}
-    given["early_terminate"] = not given.pop("no_early_terminate")
-    if "source" in given and "evaluator" in given:
-        raise click.UsageError("--data and --evaluator exclude each other: an evaluator brings its own data")
-    usual = {"trials": 24, "workers": os.cpu_count() or 1, "seed": 0, "time_limit": TIME_LIMIT, "device": "auto"}
-    usual |= {"proposer": PROPOSERS[0], "objective": OBJECTIVES[0], "max_macs": None}
-    told = {"name": space.name, "source": space.grammar.dataset or "", "evaluator": "", **space.grammar.search}
-    settings = {**usual, **told, **given}
-    if "source" in given:
-        settings["evaluator"] = ""
-    _check_aim(space, settings)
-    if not settings["source"] and not settings["evaluator"]:
-        raise click.UsageError("no data set: give --data, or write task: {dataset: ...} in the file")
-    return settings
-
-
-def _check_aim(space: SearchSpace, settings: Mapping[str, Any]) -> None:
-    objective, limit = settings["objective"], space.grammar.limits.get("macs")
-    if objective != OBJECTIVES[0] and settings["proposer"] != PROPOSERS[0]:
-        raise click.UsageError(
-            f"the objective {objective} needs the proposer {PROPOSERS[0]}; others look for the front"
-        )
-    if objective == "budget" and settings["max_macs"] is None and (limit is None or limit.high is None):
-        raise click.UsageError("the objective budget needs --max-macs, or limits: {macs: {max: ...}} in the file")
-
-
-def _command_to_resume(file: Path, settings: Mapping[str, Any], flags: Mapping[str, Any], store: list[str]) -> str:
-    """The command that goes on with a study, whatever becomes of the file's defaults."""
-    trained = {"evaluator": settings["evaluator"]} if settings["evaluator"] else {"data": settings["source"]}
-    known = {name: settings[name] for name in ("trials", "workers", "seed", "name")}
-    rest = {name: flags[name] for name in ("time_limit", "device", *AIMS) if flags[name] is not None}
+def _command_to_resume(file: Path, settings: Settings, store: list[str]) -> str:
+    """The command that goes on with a study, whatever becomes of the file's defaults and of the environment."""
+    values = {name: setting.value for name, setting in settings.items()}
+    trained = {"evaluator": values["evaluator"]} if values["evaluator"] else {"data": values["source"]}
+    known = {name: values[name] for name in ("trials", "workers", "seed", "name")}
+    rest = {name: values[name] for name in ("time_limit", "device", *AIMS) if settings[name].is_given}
     words = [(f"--{name.replace('_', '-')}", str(value)) for name, value in {**trained, **known, **rest}.items()]
-    whole = ["--no-early-terminate"] if flags["no_early_terminate"] else []
-    return shlex.join([program(), "search", str(file), *(word for pair in words for word in pair), *whole, *store])
+    early = settings["early_terminate"]
+    switch = [f"--{'' if early.value else 'no-'}early-terminate"] if early.is_given else []
+    return shlex.join([program(), "search", str(file), *(word for pair in words for word in pair), *switch, *store])
 
 
 def _report_end(last: Progress, name: str, store: str | Path) -> None:
     from ressearch.view import progress_line
 
-    click.echo(f"study {name}: {progress_line(last)}", err=True)
+    note(f"study {name}: {progress_line(last)}")
     if last.exhausted:
-        click.echo("the space holds no further network within its limits", err=True)
+        note("the space holds no further network within its limits")
     flag, beside = store_flag(store)
     best = shlex.join([program(), "best", name, *(flag if store != DEFAULT_STORE else [])])
-    click.echo(f"see the answer{beside or ' with'}: {best}", err=True)
+    note(f"see the answer{beside or ' with'}: {best}")
     if last.failed:
-        click.echo(f"{last.failed} trial(s) failed; their errors: {best} --failed", err=True)
+        complain(f"{last.failed} trial(s) failed; their errors: {best} --failed")
         sys.exit(FAILED_TRIALS)
 
 
 @contextmanager
 def _live() -> Iterator[tuple[Callable[[Progress], None], Callable[[str], None]]]:
     """How to show progress and texts on stderr: redrawn on a terminal, a line per trial that ended elsewhere."""
+    if is_quiet():
+        yield (lambda progress: None), (lambda text: None)
+    elif sys.stderr.isatty():
+        with _redrawn() as shown:
+            yield shown
+    else:
+        yield _lines()
+
+
+@contextmanager
+def _redrawn() -> Iterator[tuple[Callable[[Progress], None], Callable[[str], None]]]:
     from rich.live import Live
 
-    from ressearch.view import progress_line, progress_view
+    from ressearch.view import progress_view
 
     screen = console(sys.stderr)
-    if screen.is_terminal:
-        with Live("reading the data", console=screen, refresh_per_second=4) as live:
-            yield lambda progress: live.update(progress_view(progress)), live.update
-        return
-    ended = [0]
+
+    def above(text: str) -> None:
+        screen.print(text, soft_wrap=True)
+
+    with Live("reading the data", console=screen, refresh_per_second=4) as live, said_by(above):
+        yield (lambda progress: live.update(progress_view(progress))), live.update
+
+
+def _lines() -> tuple[Callable[[Progress], None], Callable[[str], None]]:
+    from ressearch.view import ended_lines
+
+    told = 0
 
     def watch(progress: Progress) -> None:
-        before, ended[0] = ended[0], progress.done + progress.failed + progress.stopped
-        if ended[0] > before:
-            click.echo(progress_line(progress), err=True)
+        nonlocal told
+        for line in ended_lines(progress, told):
+            note(line)
+        told = len(progress.ended)
 
-    yield watch, lambda text: click.echo(text, err=True)
+    return watch, note

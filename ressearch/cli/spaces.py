@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ressearch.cli.completion import complete_code
+from ressearch.cli.notes import complain
 from ressearch.cli.options import console, format_option, print_remarks, write_csv
-from ressearch.errors import NothingFitsError, RessearchError
+from ressearch.errors import ExitStatus, NothingFitsError, RessearchError
 
 if TYPE_CHECKING:
     from ressearch.space import Candidate, SearchSpace
 
-INVALID = 2
 MOST_BUILT = 1_000_000
 
 
@@ -32,10 +33,10 @@ def validate(files: tuple[Path, ...]) -> None:
             click.echo(f"{file}: fine, names {len(space.networks)} network(s)")
             print_remarks(space)
         except RessearchError as error:
-            click.echo(f"{error}\n", err=True)
+            complain(f"{error}\n")
             failed = True
     if failed:
-        sys.exit(INVALID)
+        sys.exit(ExitStatus.INVALID)
 
 
 @click.command()
@@ -114,7 +115,7 @@ def sample(file: Path, count: int, seed: int, evenly: bool, form: str) -> None:
 
 
 @click.command()
-@click.argument("code", required=False)
+@click.argument("code", required=False, shell_complete=complete_code)
 def explain(code: str | None) -> None:
     """Explain the error CODE: what is wrong, why it matters, and how to put it right; or list all codes."""
     from ressearch.explanations import EXPLANATIONS, listing, nearest, normal, page

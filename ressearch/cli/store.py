@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ressearch.cli.notes import note
 from ressearch.cli.options import checked_name, migrated_first, opened_store, store_option
-from ressearch.errors import StoreError
+from ressearch.errors import ExitStatus, StoreError
 
 if TYPE_CHECKING:
     from ressearch.store import Store
     from ressearch.store.merge import Imported
-
-INCONSISTENT = 4
 
 file_type = click.Path(dir_okay=False, allow_dash=True, path_type=Path)
 
@@ -39,7 +38,7 @@ def migrate(store: str | Path) -> None:
         raise StoreError(f"{store} is empty", hint="`ressearch search FILE` makes a store of it")
     opened = opened_store(store)
     if opened.upgraded is None:
-        click.echo(f"{opened.name} is of the present version", err=True)
+        note(f"{opened.name} is of the present version")
 
 
 @store_group.command("export")
@@ -59,7 +58,7 @@ def export(file: Path, study: str | None, store: str | Path) -> None:
 
         write_file(file, opened.export(study))
     if kept := len(opened.artifacts()):
-        click.echo(f"the weights of {kept} retraining(s) stay where they are", err=True)
+        note(f"the weights of {kept} retraining(s) stay where they are")
 
 
 def _renames(context: click.Context, parameter: click.Parameter, pairs: Sequence[str]) -> dict[str, str]:
@@ -91,7 +90,7 @@ def import_(files: Sequence[Path], renames: dict[str, str], store: str | Path) -
     opened = Store.create(store)
     click.get_current_context().call_on_close(opened.close)
     for file in files:
-        click.echo(_told(file, _imported(opened, file, renames)), err=True)
+        note(_told(file, _imported(opened, file, renames)))
 
 
 def _imported(opened: Store, file: Path, renames: dict[str, str]) -> Imported:
@@ -133,8 +132,8 @@ def check(everything: bool, store: str | Path) -> None:
         wrong += not finding.remark
         click.echo(str(finding))
     if wrong:
-        sys.exit(INCONSISTENT)
-    click.echo("nothing is inconsistent", err=True)
+        sys.exit(ExitStatus.MISSING)
+    note("nothing is inconsistent")
 
 
 @store_group.command()
@@ -152,4 +151,4 @@ def prune(keep_front: bool, older_than: float | None, dry_run: bool, store: str 
     for removal in found:
         click.echo(str(removal))
     freed = sum(removal.bytes for removal in found)
-    click.echo(f"{len(found)} file(s), {freed:,} bytes{' would be' if dry_run else ''} removed", err=True)
+    note(f"{len(found)} file(s), {freed:,} bytes{' would be' if dry_run else ''} removed")

@@ -6,6 +6,7 @@ which part depends on the data set alone, never on a seed that a user sets.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,8 @@ from ressearch.data.idx import IDX_FILES, is_idx, read_digits, read_idx
 from ressearch.data.npz import is_npz, read_npz
 from ressearch.data.parts import Part, Parts, SearchData
 from ressearch.errors import DataError
+
+_LOG = logging.getLogger(__name__)
 
 BUNDLED = ("digits",)
 """Data sets that come with the package, by name."""
@@ -67,6 +70,7 @@ def load_search_data(source: str) -> SearchData:
     """
     parts = _parts(source)
     train, validation = _split(source, parts)
+    _LOG.info("data %s: %d images to train on, %d to validate on", source, len(train), len(validation))
     return SearchData(_name(source), train, validation, parts.classes)
 
 
@@ -83,6 +87,7 @@ def load_final_data(source: str) -> SearchData:
     parts = _parts(source)
     train, validation = _split(source, parts)
     images, labels = (torch.cat([getattr(part, name) for part in (train, validation)]) for name in ("images", "labels"))
+    _LOG.info("data %s: %d images to train on, %d to test on", source, len(labels), len(parts.test))
     return SearchData(_name(source), Part(images, labels), parts.test, parts.classes)
 
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 import logging
 import signal
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from math import ceil
@@ -41,6 +42,8 @@ LOW_ON_MEMORY = "killed due to the node running low on memory"
 """What Ray's memory monitor says of a worker that it ended. Of one that the kernel ended, Ray knows no reason."""
 SILENT = logging.CRITICAL + 1
 
+_LOG = logging.getLogger(__name__)
+
 
 def distribute(books: StudyBooks, terms: Terms, workers: int, watch: Watch, say: Say) -> None:
     """Train what the books ask for, `workers` trials at once on this machine, until they ask for no more.
@@ -55,7 +58,7 @@ def distribute(books: StudyBooks, terms: Terms, workers: int, watch: Watch, say:
             return
         say(f"starting {workers} worker{'s' if workers > 1 else ''}")
         gpus = torch.cuda.device_count() if terms.device == "cuda" else 0
-        with caught_signals() as signals, _cluster(workers, gpus, signals):
+        with caught_signals() as signals, cluster(workers, gpus, signals):
             while not queue.finished:
                 _run_segment(queue, workers, gpus, signals, folder)
 
@@ -170,9 +173,10 @@ class _Callback(_Unpickled, tune.Callback):
 
 
 @contextmanager
-def _cluster(workers: int, gpus: int, signals: Signals) -> Iterator[None]:
+def cluster(workers: int, gpus: int, signals: Signals) -> Iterator[None]:
     """A Ray of our own on this machine, gone at the end."""
     logging.getLogger("ray").setLevel(SILENT)
+    began = time.monotonic()
     try:
         ray.init(
             address="local",
@@ -186,8 +190,10 @@ def _cluster(workers: int, gpus: int, signals: Signals) -> Iterator[None]:
     except SystemExit:  # from the handler of SIGTERM that ray.init puts in place of ours
         raise Interrupted(signal.SIGTERM) from None
     signals.install()
+    _LOG.info("Ray started in %.1f s: %d workers, %d GPUs", time.monotonic() - began, workers, gpus)
     try:
         signals.check()
         yield
     finally:
         ray.shutdown()
+        _LOG.info("Ray ended")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 import threading
 from contextlib import closing
@@ -20,6 +21,8 @@ from ressearch.space import SearchSpace
 from ressearch.store import Store
 
 PATIENCE_SECONDS = 10.0
+
+_LOG = logging.getLogger(__name__)
 
 
 def run_study(
@@ -61,6 +64,9 @@ def run_study(
     study = describe_study(space, data, name=name, source=source, seed=seed, evaluator=identity, search=search)
     with closing(Store.create(store)) as opened, opened.sole_driver(name):
         books = StudyBooks(space, data, opened, study, trials, aim, early_terminate)
+        known = books.progress()
+        so_far = (opened.name, name, known.done + known.failed + known.stopped, known.total)
+        _LOG.info("store %s: the study %s has %d of %d trials; trains on %s", *so_far, device)
         _train(books, Terms(source, time_limit, Checkpoints(store, name), device), workers, watch, say)
         return books.progress()
 

@@ -10,11 +10,12 @@ hear again when others have shown how much is gained from there: told plainly, f
 
 from __future__ import annotations
 
+import logging
 import platform
 import subprocess
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import Any
@@ -22,12 +23,15 @@ from typing import Any
 from ressearch.architecture import Architecture
 from ressearch.data import SearchData
 from ressearch.errors import StudyError
-from ressearch.ranking import Point, pareto_front
+from ressearch.ranking import Point, dominates, pareto_front
+from ressearch.search.fit import require_images_fit
 from ressearch.search.propose import Aim, Proposal, Proposer
 from ressearch.search.rungs import Ladder, Mark
 from ressearch.space import SearchSpace
 from ressearch.store import Store
 from ressearch.trial import Failure, Fidelity, Measurement, MeasurementKey, Origin, Recipe, Study, Trial, TrialState
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -42,12 +46,34 @@ class Job:
 
 
 @dataclass(frozen=True)
+class Ended:
+    """A trial that ended in this run of its study, or was stopped at a rung.
+
+    epochs, seconds: of its last training; seconds are None of one that failed. by: what proposed it, or the baseline
+    that it is. on_front: whether no network of the study was better and as cheap, or cheaper and as good, by then.
+    """
+
+    number: int
+    id: str
+    macs: int
+    state: TrialState
+    epochs: int
+    by: str
+    accuracy: float | None = None
+    seconds: float | None = None
+    failure: Failure | None = None
+    reused: bool = False
+    on_front: bool = False
+
+
+@dataclass(frozen=True)
 class Progress:
     """How far a study is.
 
     best: the highest accuracy yet, and the id of the cheapest network that has it. exhausted: the space holds no
     further network. seconds_left: an estimate, None until a trial of this run is finished. stopped: trials that wait at
-    a rung for their promotion, most of them in vain; done, front and best are of complete ones.
+    a rung for their promotion, most of them in vain; done, front and best are of complete ones. ended: all that ended
+    in this run, in their order.
     """
 
     total: int
@@ -60,6 +86,7 @@ class Progress:
     exhausted: bool
     seconds_left: float | None
     stopped: int = 0
+    ended: Sequence[Ended] = ()
 
 
 @dataclass(frozen=True)
@@ -104,7 +131,7 @@ class StudyBooks:
         early_terminate: bool = True,
     ) -> None:
         if data is not None:
-            _require_images_fit(space, data)
+            require_images_fit(space, data)
         self.study, self.total = study, trials
         self.exhausted = False
         self._store = store
@@ -123,6 +150,7 @@ class StudyBooks:
         finished = [trial for trial in told if trial.state is not TrialState.STOPPED]
         points = {result.number: (result.accuracy, result.macs) for result in store.results(self._id)}
         self._finished = [_Finished(t.architecture_id, points.get(t.number), t.reused) for t in finished]
+        self._ended: list[Ended] = []
         self._open: dict[int, _Open] = {}
         self._interrupted = deque(trial for trial in past if trial.state is TrialState.RUNNING)
         begun = {trial.baseline for trial in past}
@@ -160,6 +188,7 @@ class StudyBooks:
         accepted = self._store.complete(self._id, number, key, measurement, recipe, worker=worker, state=state)
         mark = Mark(accepted.accuracy, this.macs, this.trial.baseline is not None)
         self._ladder.measured(number, this.rung, mark)
+        self._end(this, state, accuracy=accepted.accuracy, seconds=accepted.seconds, reused=accepted is not measurement)
         if state is TrialState.COMPLETE:
             self._close(number, accepted.accuracy, reused=accepted is not measurement)
         else:
@@ -168,6 +197,7 @@ class StudyBooks:
     def fail(self, number: int, error: str, failure: Failure, worker: str | None = None) -> None:
         """Record that a trial failed, with its traceback or message, and of what kind the failure is."""
         self._store.fail(self._id, number, error, failure, worker)
+        self._end(self._open[number], TrialState.FAILED, failure=failure)
         self._close(number, None, reused=False)
 
     def progress(self) -> Progress:
@@ -185,7 +215,19 @@ class StudyBooks:
             best=None if best is None else (best[0][0], best[1]),
             exhausted=self.exhausted,
             seconds_left=self._seconds_left(),
+            ended=tuple(self._ended),
         )
+
+    def _end(self, this: _Open, state: TrialState, **outcome: Any) -> None:
+        """Note that a trial ended, before it is among the finished."""
+        trial, accuracy = this.trial, outcome.get("accuracy", 0.0)
+        by = f"baseline {trial.baseline}" if trial.baseline else trial.proposer or ""
+        beaten = any(f.point and dominates(f.point, (accuracy, this.macs)) for f in self._finished)
+        on_front = state is TrialState.COMPLETE and not beaten
+        epochs = self._fidelity(this.rung).epochs
+        ended = Ended(trial.number, trial.architecture_id, this.macs, state, epochs, by, on_front=on_front, **outcome)
+        self._ended.append(ended)
+        _LOG.info("trial %d, %s: %s", ended.number, ended.id, ended.failure or state)
 
     def _begin_next(self) -> Job | None:
         if self._interrupted:
@@ -242,6 +284,8 @@ class StudyBooks:
     def _opened(self, this: _Open) -> Job:
         self._open[this.trial.number] = this
         candidate = this.proposal.candidate
+        begun = (this.trial.number, candidate.architecture.id, f"{this.macs:,}", self._fidelity(this.rung).epochs)
+        _LOG.info("trial %d, %s, %s MACs: begins, up to epoch %d", *begun)
         return Job(
             this.trial.number, candidate.architecture, candidate.recipe, self._fidelity(this.rung), self.study.seed
         )
@@ -379,14 +423,3 @@ def _other(field: str, begun: Study, study: Study) -> str:
         return f"other code in {name}" if changed else f"the evaluator {name}" if name else "no evaluator"
     what = {"space_digest": "search space file", "data_checksum": "data", "recipe_digest": "recipe"}
     return f"another {what.get(field, field)}"
-
-
-def _require_images_fit(space: SearchSpace, data: SearchData) -> None:
-    shape, classes = space.grammar.input_shape, space.grammar.classes
-    if (shape, classes) != (data.image_shape, data.classes):
-        wanted, given = "x".join(map(str, shape)), "x".join(map(str, data.image_shape))
-        raise StudyError(
-            f"the space {space.name!r} is for images of {wanted} in {classes} classes, "
-            f"{data.name} has {given} in {data.classes}",
-            hint=f"write input: {{shape: {list(data.image_shape)}, classes: {data.classes}}}, or give other data",
-        )

@@ -10,6 +10,7 @@ from ressearch.store.best import Asked, By, Floor
 from ressearch.store.bulk import Finished
 from ressearch.store.database import Upgrade
 from ressearch.store.history import Event, What
+from ressearch.store.overview import Latest, Overview, Status, StudyState
 from ressearch.store.schema import SCHEMA_VERSION
 from ressearch.store.sql import Answer
 from ressearch.store.standing import Limits, Merit, Result, Standing
@@ -23,11 +24,15 @@ __all__ = [
     "Event",
     "Finished",
     "Floor",
+    "Latest",
     "Limits",
     "Merit",
+    "Overview",
     "Result",
     "Standing",
+    "Status",
     "Store",
+    "StudyState",
     "Upgrade",
     "What",
     "database_of",

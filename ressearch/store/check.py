@@ -40,12 +40,18 @@ class Finding:
         return f"{'remark: ' if self.remark else ''}{self.what}: {self.step}"
 
 
-def findings(database: Database, all_architectures: bool = False) -> Iterator[Finding]:
-    """All that is inconsistent, the database's own mistakes first; what builds on those is not looked at then."""
+def findings(database: Database, all_architectures: bool = False, quick: bool = False) -> Iterator[Finding]:
+    """All that is inconsistent, the database's own mistakes first; what builds on those is not looked at then.
+
+    quick: only what the database says of itself, more briefly, and trials that were left running.
+    """
     with database.reading() as connection:
-        broken = [*_damage(connection), *_missing_objects(connection)]
+        broken = [*_damage(connection, quick), *_missing_objects(connection)]
         yield from broken
         if broken:
+            return
+        if quick:
+            yield from _left_running(database, connection)
             return
         yield from _strays(connection)
         yield from _recipes(connection)
@@ -57,12 +63,14 @@ def findings(database: Database, all_architectures: bool = False) -> Iterator[Fi
 # The database itself
 
 
-def _damage(connection: Connection) -> Iterator[Finding]:
+def _damage(connection: Connection, quick: bool) -> Iterator[Finding]:
     if connection.dialect.name != "sqlite":
         return  # a server holds its constraints itself; amcheck is for who administers it
-    for (said,) in connection.execute(text("PRAGMA integrity_check")):
+    for (said,) in connection.execute(text("PRAGMA quick_check" if quick else "PRAGMA integrity_check")):
         if said != "ok":
             yield Finding(f"the file is damaged: {said}", RESTORE)
+    if quick:
+        return
     for table, row, parent, _ in connection.execute(text("PRAGMA foreign_key_check")):
         yield Finding(f"row {row} of {table} refers to a row of {parent} that is not there", RESTORE)
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from ressearch.store.database import Database
 from ressearch.store.history import Event, events_of
+from ressearch.store.overview import Overview, Status, overviews_of, status_of
 from ressearch.store.schema import trials
 from ressearch.store.sql import MOST_ROWS, SECONDS, Answer
 from ressearch.store.standing import (
@@ -99,6 +100,16 @@ class Questions:
         """All that became known of an architecture: trials, rungs, retrainings and more, the earliest first."""
         with self._database.reading() as connection:
             return events_of(connection, architecture_id)
+
+    def overviews(self) -> list[Overview]:
+        """All studies as they stand, the last begun first."""
+        with self._database.reading() as connection:
+            return overviews_of(connection, set(self._database.driven(connection)))
+
+    def status(self, study_id: int) -> Status:
+        """How a study goes."""
+        with self._database.reading() as connection:
+            return status_of(connection, study_id, set(self._database.driven(connection)))
 
     def sql(self, statement: str, *, limit: int = MOST_ROWS, seconds: float = SECONDS) -> Answer:
         """The answer to one SELECT in the database's own SQL, over a connection that cannot write.

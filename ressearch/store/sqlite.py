@@ -22,6 +22,8 @@ from ressearch.store.sql import Answer
 APPLICATION_ID = 0x52534348
 """Marks an SQLite file as ours ("RSCH")."""
 BUSY_SECONDS = 30
+LOOK_SECONDS = 0.5
+"""How long a driver waits for its lock: whoever looks whether a study is driven holds it for a moment."""
 CACHE_KIB = 512 * 1024
 """At most so much memory for pages: keys of architectures are spread over all of an index."""
 DENIED = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM)
@@ -123,7 +125,7 @@ class SqliteFile(Database):
         from filelock import FileLock, Timeout
 
         try:
-            with FileLock(f"{self.path.resolve()}.{study}.lock", timeout=0):
+            with FileLock(f"{self.path.resolve()}.{study}.lock", timeout=LOOK_SECONDS):
                 yield
         except Timeout as error:
             raise driven_by_another(study) from error

@@ -22,6 +22,7 @@ from ressearch.store.bulk import Finished, record_all, require_free_numbers
 from ressearch.store.database import Database, Upgrade
 from ressearch.store.filter import parse_filter
 from ressearch.store.frames import Frames
+from ressearch.store.overview import which_study
 from ressearch.store.query import DEFAULT_COLUMNS, DEFAULT_SORT, Value, record_of, select_of
 from ressearch.store.questions import Questions
 from ressearch.store.schema import (
@@ -137,7 +138,7 @@ class Store(Questions):
             raise StoreError("the store holds no study yet", hint="`ressearch search FILE` begins one")
         found = self.find_study(name or names[-1])
         if found is None:
-            raise StoreError(f"there is no study {name!r}", hint=f"studies here: {', '.join(names[-20:])}")
+            raise StoreError(f"there is no study {name!r}", hint=which_study(name or "", names))
         return found
 
     # Trials
@@ -349,11 +350,11 @@ class Store(Questions):
 
         return merged(self._database, name, lines, renames or {})
 
-    def findings(self, all_architectures: bool = False) -> Iterator[Finding]:
+    def findings(self, all_architectures: bool = False, quick: bool = False) -> Iterator[Finding]:
         """What is inconsistent in the store, see `ressearch.store.check`."""
         from ressearch.store.check import findings
 
-        return findings(self._database, all_architectures)
+        return findings(self._database, all_architectures, quick)
 
     # Questions, beside those of `Questions`
 

@@ -1,16 +1,13 @@
-"""Results, networks and progress as things that `rich` can print. Nothing here prints."""
+"""Results and networks as things that `rich` can print."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from statistics import mean
 from typing import TYPE_CHECKING, Any
 
-from rich import box
 from rich.console import Group, RenderableType
-from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
@@ -21,10 +18,10 @@ from ressearch.ranking import accuracy_per_mflop, summary
 from ressearch.store import Asked, By, Event, Result, Standing, What
 from ressearch.store.best import said
 from ressearch.trial import Latency, Proxies, Recipe, Retraining, Study, Trial, TrialState
+from ressearch.view.tables import cell, moment, percent, plain_table, whole_line
 
 if TYPE_CHECKING:
     from ressearch.correlation import Agreement, Coefficient
-    from ressearch.search.study import Progress
 
 
 def record_of(result: Result, **more: Any) -> dict[str, Any]:
@@ -47,19 +44,19 @@ def standing_page(asked: Asked, standing: Standing, agreements: Mapping[str, Agr
     """Front and ranking for people, and how far cheaper accuracies agree with those of more training."""
     floor = f"accuracy >= {percent(asked.floor.accuracy)} ({asked.floor.source})"
     return Group(
-        _line(_headline(asked)),
-        _line("\nPareto front: no network here is both more accurate and cheaper than another"),
+        whole_line(_headline(asked)),
+        whole_line("\nPareto front: no network here is both more accurate and cheaper than another"),
         _results_table(standing.front, asked.all_studies),
-        _line(f"Accuracy per FLOP, among the {standing.able} networks with {floor}"),
+        whole_line(f"Accuracy per FLOP, among the {standing.able} networks with {floor}"),
         _results_table(standing.ranking, asked.all_studies),
-        *(_line(f"{name}: {agreement_line(found)}") for name, found in agreements.items()),
+        *(whole_line(f"{name}: {agreement_line(found)}") for name, found in agreements.items()),
     )
 
 
 def chosen_page(asked: Asked, by: By, chosen: Sequence[Result]) -> RenderableType:
     """What was chosen as best, for people."""
     floor = f", from accuracy >= {percent(asked.floor.accuracy)} ({asked.floor.source})" if by is By.EFFICIENCY else ""
-    lines = [_line(_headline(asked)), _line(f"\n{_CHOSEN[by]}{floor}")]
+    lines = [whole_line(_headline(asked)), whole_line(f"\n{_CHOSEN[by]}{floor}")]
     return Group(*lines, _results_table(chosen, asked.all_studies))
 
 
@@ -69,11 +66,6 @@ _CHOSEN = {
     By.KNEE: "Knee of the Pareto front: from here on accuracy is expensive",
     By.ACCURACY: "Accuracy",
 }
-
-
-def _line(text: str) -> Text:
-    """A line that is left whole where it does not fit, so that it can be searched for and piped."""
-    return Text(text, no_wrap=True, overflow="ignore")
 
 
 def _headline(asked: Asked) -> str:
@@ -90,9 +82,9 @@ def _headline(asked: Asked) -> str:
 
 def _results_table(results: Sequence[Result], all_studies: bool) -> RenderableType:
     if not results:
-        return _line("\n none\n")
+        return whole_line("\n none\n")
     of = ("study",) if all_studies else ()
-    table = _table("id", "accuracy", "MFLOPs", "params", "depth", "acc/MFLOP", *of, left=("id", "study"))
+    table = plain_table("id", "accuracy", "MFLOPs", "params", "depth", "acc/MFLOP", *of, left=("id", "study"))
     table.add_column("", no_wrap=True)
     for result in results:
         table.add_row(
@@ -153,15 +145,15 @@ def _scored_record(result: Result, accuracy: float, proxies: Proxies) -> dict[st
 
 def comparison_page(found: Comparison) -> RenderableType:
     """How well each score orders the networks, for people."""
-    table = _table("score", "n", "Spearman", "", "Kendall", "", left=("score", ""))
+    table = plain_table("score", "n", "Spearman", "", "Kendall", "", left=("score", ""))
     for name, one in found.agreements.items():
         table.add_row(name, str(one.n), *_coefficient_cells(one.spearman), *_coefficient_cells(one.kendall))
     return Group(
-        _line(
+        whole_line(
             f"study {found.study.name}: rank correlation with the accuracy of {len(found.networks)} networks, "
             "95 % bootstrap intervals"
         ),
-        _line(f"scores without training: of {found.batch} training images, seed {found.seed}"),
+        whole_line(f"scores without training: of {found.batch} training images, seed {found.seed}"),
         table,
     )
 
@@ -205,7 +197,7 @@ def architecture_page(
     )
     known = [f"retrained, {line}" for line in _retrained(retrainings)]
     known += [*map(latency_line, latencies), *map(proxies_line, scored)]
-    return Group(Text(facts), _history_table(history), *map(_line, known))
+    return Group(Text(facts), _history_table(history), *map(whole_line, known))
 
 
 def _retrained(retrainings: Sequence[Retraining]) -> list[str]:
@@ -242,7 +234,7 @@ def _shares(kinds: Mapping[str, int]) -> str:
 
 def costs_table(records: Sequence[dict[str, Any]]) -> Table:
     """What networks cost, by name."""
-    table = _table("name", "id", "MFLOPs", "params", "activations", "peak", "depth", left=("name", "id"))
+    table = plain_table("name", "id", "MFLOPs", "params", "activations", "peak", "depth", left=("name", "id"))
     for record in records:
         counts = (f"{record[key]:,}" for key in ("params", "activations", "peak", "depth"))
         table.add_row(record["name"], record["id"], f"{record['flops'] / 1e6:,.3f}", *counts)
@@ -252,27 +244,15 @@ def costs_table(records: Sequence[dict[str, Any]]) -> Table:
 def query_table(records: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> Table:
     """What a query found."""
     texts = [name for name in columns if any(isinstance(record[name], str) for record in records)]
-    table = _table(*columns, left=texts)
+    table = plain_table(*columns, left=texts)
     for record in records:
         table.add_row(*(cell(name, record[name]) for name in columns))
     return table
 
 
-def cell(name: str, value: Any) -> str:
-    """A value of a query for people; control characters of a text would disturb their terminal."""
-    match value:
-        case None:
-            return ""
-        case float():
-            return percent(value) if name == "accuracy" else f"{value:.4g}"
-        case int():
-            return str(value) if name in ("seed", "trial") else f"{value:,}"
-    return "".join(character if character.isprintable() else " " for character in value)
-
-
 def events_table(events: Sequence[Event]) -> Table:
     """All that became known of a network, line by line."""
-    table = _table("time (UTC)", "what", "study", "trial", "seed", left=("time (UTC)", "what", "study"))
+    table = plain_table("time (UTC)", "what", "study", "trial", "seed", left=("time (UTC)", "what", "study"))
     table.add_column("", no_wrap=True)
     for event in events:
         seed = event.facts.get("seed")
@@ -282,11 +262,6 @@ def events_table(events: Sequence[Event]) -> Table:
             when, event.what.value, event.study or "", number, "" if seed is None else str(seed), _told(event)
         )
     return table
-
-
-def moment(seconds: float) -> str:
-    """A time as ISO 8601 has it, in UTC, to the second."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _told(event: Event) -> str:
@@ -324,7 +299,7 @@ def _of_measurement(measured: Mapping[str, Any]) -> str:
 
 
 def _history_table(history: Sequence[tuple[str, Trial]]) -> Table:
-    table = _table("study", "trial", "state", "seed", "accuracy", "loss", "seconds", left=("study", "state"))
+    table = plain_table("study", "trial", "state", "seed", "accuracy", "loss", "seconds", left=("study", "state"))
     table.add_column("", overflow="fold")
     for study, trial in history:
         m = trial.measurement
@@ -349,48 +324,3 @@ def _remark(trial: Trial) -> str:
 
 def _short(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else f"{value:g}"
-
-
-def _table(*columns: str, left: Sequence[str]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in columns:
-        table.add_column(column, justify="left" if column in left else "right", no_wrap=True)
-    return table
-
-
-def percent(accuracy: float) -> str:
-    """An accuracy in [0, 1] as a percentage."""
-    return f"{100 * accuracy:.2f} %"
-
-
-def progress_line(progress: Progress) -> str:
-    """How far a study is, in one line."""
-    parts = [f"{progress.done + progress.failed}/{progress.total} done", f"{progress.running} running"]
-    if progress.stopped:
-        parts.append(f"{progress.stopped} stopped")
-    if progress.failed:
-        parts.append(f"{progress.failed} failed")
-    if progress.reused:
-        parts.append(f"{progress.reused} known before")
-    parts.append(f"front {progress.front}")
-    if progress.best:
-        parts.append(f"best {percent(progress.best[0])} ({progress.best[1]})")
-    if progress.seconds_left is not None:
-        parts.append(f"{_clock(progress.seconds_left)} left")
-    return ", ".join(parts)
-
-
-def progress_view(progress: Progress) -> RenderableType:
-    """How far a study is, with a bar."""
-    page = Table.grid()
-    page.add_row(
-        ProgressBar(total=progress.total, completed=progress.done + progress.failed + progress.stopped, width=60)
-    )
-    page.add_row(Text(progress_line(progress)))
-    return page
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
