@@ -51,7 +51,7 @@ class Analysis:
 
 def analyse(architecture: Architecture) -> Analysis:
     """The facts of an architecture's wiring."""
-    begins = _immediate_dominators([node.inputs for node in architecture.nodes])
+    begins = immediate_dominators([node.inputs for node in architecture.nodes])
     merges = [node for node in architecture.nodes if isinstance(node.op, Add | Concat)]
     paths, total, shortest, longest = _paths(architecture)
     return Analysis(
@@ -103,7 +103,7 @@ def _nesting(architecture: Architecture, begins: Sequence[int]) -> int:
     A sum's region begins at its immediate dominator (`begins`), where the ways part that meet in it. A sum encloses
     another if it is on every way from the other to the output, and its own region began before the other was reached.
     """
-    after = _immediate_postdominators([node.inputs for node in architecture.nodes])
+    after = immediate_postdominators([node.inputs for node in architecture.nodes])
     levels: dict[int, int] = {}
     for at in reversed(range(len(architecture))):
         if isinstance(architecture.nodes[at].op, Add):
@@ -152,7 +152,7 @@ def _chain(parents: Sequence[int], node: int) -> Iterator[int]:
         yield node
 
 
-def _immediate_dominators(inputs: Sequence[Sequence[int]]) -> list[int]:
+def immediate_dominators(inputs: Sequence[Sequence[int]]) -> list[int]:
     """Per node of a graph in topological order, the last node that all ways to it share; the first node is its own."""
     parents, depths = [0], [0]
     for sources in inputs[1:]:
@@ -172,14 +172,14 @@ def _meeting(parents: Sequence[int], depths: Sequence[int], a: int, b: int) -> i
     return a
 
 
-def _immediate_postdominators(inputs: Sequence[Sequence[int]]) -> list[int]:
+def immediate_postdominators(inputs: Sequence[Sequence[int]]) -> list[int]:
     """The same from the output backwards: the first node that all ways from a node to the output share."""
     last = len(inputs) - 1
     readers: list[list[int]] = [[] for _ in inputs]
     for at, sources in enumerate(inputs):
         for source in sources:
             readers[last - source].append(last - at)
-    return [last - parent for parent in reversed(_immediate_dominators(readers))]
+    return [last - parent for parent in reversed(immediate_dominators(readers))]
 
 
 def _receptive_field(architecture: Architecture) -> int:

@@ -69,6 +69,11 @@ def macs_of(architecture: Architecture) -> tuple[int, ...]:
     return tuple(macs for macs, _, _ in _per_node(architecture))
 
 
+def layer_costs_of(architecture: Architecture) -> tuple[tuple[int, int], ...]:
+    """The MACs and the parameters of each node, in the order of the nodes."""
+    return tuple((macs, params) for macs, params, _ in _per_node(architecture))
+
+
 def _per_node(architecture: Architecture) -> list[tuple[int, int, int]]:
     shapes = architecture.shapes
     return [

@@ -13,6 +13,7 @@
     ├── StudyError          a study cannot start or go on
     │   └── EvaluatorError  the training that a user brings cannot be found or called
     ├── DeviceError         there is no such device
+    ├── DrawingError        a drawing cannot be made or written
     └── TrainingError       a trial failed
         └── DivergedError   its loss became NaN or infinite
 
@@ -214,6 +215,13 @@ class DeviceError(RessearchError):
 
     code = "E702"
     exit_status = ExitStatus.MISSING
+
+
+class DrawingError(RessearchError):
+    """A drawing cannot be made or written: a package or a font is missing, or there is no place for it."""
+
+    code = "E820"
+    exit_status = 4
 
 
 class TrainingError(RessearchError):

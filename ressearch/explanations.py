@@ -334,6 +334,14 @@ _EXPLANATIONS = {
         "`--device` names what trains or is timed: cpu, cuda (the first GPU), or cuda:N. A GPU is there if torch was "
         "built for CUDA and sees it: `python -c 'import torch; print(torch.cuda.device_count())'` tells.",
     ),
+    "E820": Explanation(
+        "a drawing cannot be made or written",
+        "A PNG is rendered by resvg-py, which is a package of its own, pip install 'ressearch[png]', and with the "
+        "fonts of this machine; an SVG needs neither. Files that are there are not written over unless --force says "
+        "so, and the directory must be there.",
+        "ressearch draw search_spaces/demo.yaml:resnet8 --svg no/such/directory/resnet8.svg",
+        "ressearch draw search_spaces/demo.yaml:resnet8 --svg resnet8.svg",
+    ),
     "E900": Explanation(
         "an error without a code of its own",
         "The base of all other errors; no message should carry it. If one does, it is a fault of ressearch.",

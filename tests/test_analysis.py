@@ -81,15 +81,15 @@ def test_nesting_is_what_the_names_say(candidate: Candidate) -> None:
 
 
 def test_dominators_are_those_of_networkx() -> None:
-    from ressearch.analysis import _immediate_dominators, _immediate_postdominators
+    from ressearch.analysis import immediate_dominators, immediate_postdominators
 
     for candidate in networks("ror-cifar.yaml").values():
         graph = nx.DiGraph(candidate.architecture.graph)
         inputs = [node.inputs for node in candidate.architecture.nodes]
         last = len(inputs) - 1
-        ours, theirs = _immediate_dominators(inputs), nx.immediate_dominators(graph, 0)
+        ours, theirs = immediate_dominators(inputs), nx.immediate_dominators(graph, 0)
         assert all(ours[node] == theirs[node] for node in range(1, last + 1))
-        ours, theirs = _immediate_postdominators(inputs), nx.immediate_dominators(graph.reverse(), last)
+        ours, theirs = immediate_postdominators(inputs), nx.immediate_dominators(graph.reverse(), last)
         assert all(ours[node] == theirs[node] for node in range(last))
 
 

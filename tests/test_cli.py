@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from ressearch.data import UNDERSTOOD, load_search_data
+from ressearch.drawing import text
 from ressearch.search.study import StudyBooks, describe_study
 from ressearch.space import SearchSpace
 from ressearch.store import Store
@@ -110,7 +111,8 @@ def test_show_prints_cost_trials_and_graph(desk: Path) -> None:
     assert out.startswith(f"architecture {id}: {len(baseline.architecture)} nodes, depth {cost.depth}\n")
     assert f"{cost.flops:,} FLOPs ({cost.macs:,} MACs), {cost.params:,} parameters" in out
     assert "baseline resnet8" in out
-    assert str(baseline.architecture) in out
+    assert out.endswith(f"{text(baseline.architecture)}\n")
+    assert run("show", id, "--nodes", cwd=desk)[1].endswith(f"{baseline.architecture}\n")
 
     _, out, _ = run("show", id, "-f", "json", cwd=desk)
     page = json.loads(out)
@@ -271,6 +273,9 @@ def test_a_file_that_leaves_nothing_open_names_itself(tmp_path: Path) -> None:
     assert (record["name"], record["macs"]) == ("one", 3 * 8 * 9 * 64 + 8 * 10)
     status, out, _ = run("show", "one.yaml", cwd=tmp_path)
     assert status == 0
+    assert out.startswith(f"one, architecture {record['id']}\n ")
+    assert "○  image 3×8×8  3×8×8\n" in out
+    _, out, _ = run("show", "one.yaml", "--nodes", cwd=tmp_path)
     assert out.startswith(f"one, architecture {record['id']}\ninput ")
 
 

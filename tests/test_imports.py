@@ -16,7 +16,7 @@ PACKAGE = Path(ressearch.__file__).parent
 ROOMS = [
     "errors", "peek", "ops", "identity", "architecture", "cost", "analysis", "trial", "space", "device", "network",
     "data", "augmentation", "capture", "training", "rehearsal", "retraining", "latency", "proxies", "evaluator",
-    "ranking", "store", "correlation", "search", "view", "doctor",
+    "ranking", "store", "correlation", "drawing", "search", "view", "doctor",
     "explanations", "cli", "__main__",
 ]  # fmt: skip
 """In the order in which data flows; the order of imports."""
@@ -42,6 +42,7 @@ HEAVY = {
     "psycopg": {"store"},
     "PIL": {"data"},
     "pandas": {"store"},
+    "resvg_py": {"drawing"},
 }
 """Packages that only some rooms may import."""
 
@@ -110,6 +111,7 @@ def test_files_stay_readable(file: Path) -> None:
         ("ressearch.peek", ["sqlalchemy", "click"]),
         ("ressearch.doctor", ["torch", "ray", "sqlalchemy"]),
         ("ressearch.cost", ["torch", "networkx", "numpy"]),
+        ("ressearch.drawing", ["torch", "networkx", "numpy", "yaml", "sqlalchemy", "resvg_py"]),
     ],
 )
 def test_starting_is_light(module: str, absent: list[str]) -> None:

@@ -14,6 +14,7 @@ import click
 from ressearch import __version__
 from ressearch.cli.completion import VARIABLE, completion
 from ressearch.cli.doctor import doctor
+from ressearch.cli.draw import draw
 from ressearch.cli.history import history
 from ressearch.cli.networks import latency, retrain
 from ressearch.cli.notes import complain
@@ -47,6 +48,7 @@ for verb in (
     best,
     query,
     show,
+    draw,
     history,
     retrain,
     latency,

@@ -17,6 +17,7 @@ from ressearch.cli.options import NumberType, console, format_option, opened_sto
 from ressearch.cli.spaces import networks_of
 
 if TYPE_CHECKING:
+    from ressearch.architecture import Architecture
     from ressearch.correlation import Agreement
     from ressearch.store import Asked, By, Result, Store
     from ressearch.trial import Trial
@@ -194,28 +195,36 @@ def _print_failures(trials: list[Trial]) -> None:
 
 @click.command()
 @click.argument("what", metavar="ID|FILE", shell_complete=complete_id_or_file)
+@click.option("--nodes", is_flag=True, help="List every node with its name and inputs instead of the drawing.")
 @format_option("table", "json")
 @store_option
-def show(what: str, form: str, store: str | Path) -> None:
-    """Print an architecture: its cost, its trials, every node of its graph.
+def show(what: str, nodes: bool, form: str, store: str | Path) -> None:
+    """Print an architecture: its cost, its trials, and its graph as a drawing in text, what repeats folded.
 
-    ID is the beginning of an id in the store; FILE is a search space, whose named networks are printed.
+    ID is the beginning of an id in the store; FILE is a search space, whose named networks are printed. `ressearch
+    draw` makes a picture.
     """
     if what.endswith((".yaml", ".yml")):
-        _show_file(Path(what), form)
+        _show_file(Path(what), nodes, form)
     else:
-        _show_stored(what, form, store)
+        _show_stored(what, nodes, form, store)
 
 
-def _show_file(file: Path, form: str) -> None:
+def _show_file(file: Path, nodes: bool, form: str) -> None:
     for name, candidate in networks_of(file).items():
         if form == "json":
             click.echo(candidate.architecture.to_json())
         else:
-            click.echo(f"{name}, architecture {candidate.architecture.id}\n{candidate.architecture}\n")
+            click.echo(f"{name}, architecture {candidate.architecture.id}\n{_graph(candidate.architecture, nodes)}\n")
 
 
-def _show_stored(id: str, form: str, store: str | Path) -> None:
+def _graph(architecture: Architecture, nodes: bool) -> str:
+    from ressearch.drawing import text
+
+    return str(architecture) if nodes else text(architecture)
+
+
+def _show_stored(id: str, nodes: bool, form: str, store: str | Path) -> None:
     from ressearch.view import architecture_page
 
     opened = opened_store(store)
@@ -225,7 +234,7 @@ def _show_stored(id: str, form: str, store: str | Path) -> None:
     if form == "table":
         page = architecture_page(architecture, cost, history, retrainings, latencies, scored)
         console(sys.stdout).print(page, crop=False)
-        click.echo(str(architecture))
+        click.echo(_graph(architecture, nodes))
         return
     record = {
         "id": architecture.id,
