@@ -119,6 +119,12 @@ class Architecture:
     def __len__(self) -> int:
         return len(self.nodes)
 
+    def _repr_svg_(self) -> str:
+        """What a notebook shows. Who draws is known to the top of the package; no room below it has to know."""
+        import ressearch
+
+        return ressearch.svg(self)
+
     def __str__(self) -> str:
         """One line per node: name, operation, output shape, and its inputs where it has others than the line above."""
         names = [node.name for node in self.nodes]

@@ -13,6 +13,7 @@
     ├── StudyError          a study cannot start or go on
     │   └── EvaluatorError  the training that a user brings cannot be found or called
     ├── DeviceError         there is no such device
+    ├── DashboardError      the dashboard cannot be opened, or a copy of a study cannot be written
     ├── DrawingError        a drawing cannot be made or written
     └── TrainingError       a trial failed
         └── DivergedError   its loss became NaN or infinite
@@ -221,7 +222,14 @@ class DrawingError(RessearchError):
     """A drawing cannot be made or written: a package or a font is missing, or there is no place for it."""
 
     code = "E820"
-    exit_status = 4
+    exit_status = ExitStatus.MISSING
+
+
+class DashboardError(RessearchError):
+    """The dashboard is not installed or cannot listen, or a copy of a study has no place."""
+
+    code = "E810"
+    exit_status = ExitStatus.MISSING
 
 
 class TrainingError(RessearchError):

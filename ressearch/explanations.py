@@ -334,6 +334,14 @@ _EXPLANATIONS = {
         "`--device` names what trains or is timed: cpu, cuda (the first GPU), or cuda:N. A GPU is there if torch was "
         "built for CUDA and sees it: `python -c 'import torch; print(torch.cuda.device_count())'` tells.",
     ),
+    "E810": Explanation(
+        "the dashboard cannot be opened, or a copy cannot be written",
+        "`ressearch dashboard` shows a copy of a study in optuna-dashboard, which is a package of its own: pip install "
+        "'ressearch[dashboard]'. It listens on one port of this machine, and another program may have that already. "
+        "Files that are there are not written over unless --force says so.",
+        "ressearch dashboard --port 80",
+        "ressearch dashboard --port 0",
+    ),
     "E820": Explanation(
         "a drawing cannot be made or written",
         "A PNG is rendered by resvg-py, which is a package of its own, pip install 'ressearch[png]', and with the "

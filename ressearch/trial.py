@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from enum import StrEnum
 from hashlib import sha256
 from math import isfinite
@@ -174,6 +174,12 @@ class Study:
     evaluator: str = ""
     commit: str | None = None
     search: Mapping[str, Any] | None = None
+
+    def recipe_of(self, trial: Trial) -> Recipe:
+        """The recipe with what was decided for a trial of the study."""
+        prefix = "parameters."
+        decided = {k.removeprefix(prefix): v for k, v in trial.decisions.items() if k.startswith(prefix)}
+        return replace(self.recipe, **decided)
 
 
 class TrialState(StrEnum):

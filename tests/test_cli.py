@@ -229,7 +229,7 @@ def test_every_verb_has_help(tmp_path: Path) -> None:
 def test_questions_start_without_torch_and_ray(desk: Path) -> None:
     script = (
         "import sys; from ressearch.cli import cli\n"
-        "for words in (['best'], ['best', '--by', 'knee', '--all'], ['show', '8c77'], "
+        "for words in (['best'], ['best', '--by', 'knee', '--all'], ['show', '8c77'], ['draw', '8c77'], "
         "['history', '8c77', '-f', 'json'], ['query', '-f', 'md'], ['query', '--sql', 'SELECT 1', '-f', 'md']):\n"
         "    cli(words, standalone_mode=False)\n"
         "print(sorted({'torch', 'ray', 'optuna', 'pandas', 'yaml', 'alembic'} & set(sys.modules)), file=sys.stderr)"

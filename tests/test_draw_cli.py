@@ -105,7 +105,7 @@ def test_several_networks_are_a_choice(desk: Path) -> None:
     for what, said in ((f"{DEMO}", "names several networks"), (f"{DEMO}:resnet9", "names no network 'resnet9'")):
         result = draw(what)
         assert (result.exit_code, result.stdout) == (2, "")
-        expected = f"Error: Invalid value for WHAT: {DEMO} {said}; write {DEMO}:NAME, one of resnet8, resnet14\n"
+        expected = f"Error: Invalid value: {DEMO} {said}; write {DEMO}:NAME, one of resnet8, resnet14\n"
         assert result.stderr.endswith(expected)
 
 

@@ -18,7 +18,7 @@ from PIL import Image
 
 from ressearch.architecture import Architecture, Node
 from ressearch.cost import cost_of
-from ressearch.drawing import layout_of, png, raster, svg, text
+from ressearch.drawing import layout_of, looks, png, raster, svg, text, vector
 from ressearch.drawing.columns import columns_of
 from ressearch.drawing.fold import folded
 from ressearch.drawing.geometry import Box, Layout, Line, Panel, Point
@@ -74,6 +74,30 @@ anything = given(architectures, st.booleans(), st.sampled_from([None, 1, 2, 3, 5
 
 def test_every_op_has_a_look() -> None:
     assert set(LOOKS) == set(OPS.values())
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance, by WCAG 2.2."""
+    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def contrast(one: str, other: str) -> float:
+    dark, light = sorted((luminance(one), luminance(other)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+def test_words_and_lines_stand_out_by_lightness_alone() -> None:
+    """Words by the stricter level of WCAG, 7 to 1; skips and small words by the other, 4.5 to 1."""
+    colours = [one for one in vars(looks).values() if isinstance(one, looks.Colours)]
+    assert len(colours) == 8
+    for one in colours:
+        assert contrast(vector.INK, one.fill) > 7
+        assert contrast("#ffffff", one.fill) < 1.6
+    assert contrast(vector.SKIP, "#ffffff") > 4.5
+    assert contrast(vector.FAINT, "#ffffff") > 4.5
+    assert contrast(vector.SKIP, vector.INK) > 2
 
 
 # Everything is there
@@ -324,7 +348,7 @@ def built(items: list[Item]) -> Architecture:
     return Architecture(tuple(nodes))
 
 
-@settings(max_examples=150)
+@settings(max_examples=100)
 @given(repetitive() | small_graphs() | written())
 def test_what_is_folded_unfolds_to_the_same_network(architecture: Architecture) -> None:
     assert unfolded(folded(graph_of(architecture), architecture)).id == architecture.id

@@ -16,14 +16,16 @@ PACKAGE = Path(ressearch.__file__).parent
 ROOMS = [
     "errors", "peek", "ops", "identity", "architecture", "cost", "analysis", "trial", "space", "device", "network",
     "data", "augmentation", "capture", "training", "rehearsal", "retraining", "latency", "proxies", "evaluator",
-    "ranking", "store", "correlation", "drawing", "search", "view", "doctor",
+    "ranking", "store", "correlation", "drawing", "notebook", "search", "dashboard", "view", "comparing", "doctor",
     "explanations", "cli", "__main__",
 ]  # fmt: skip
 """In the order in which data flows; the order of imports."""
 
 HEAVY = {
     "ray": {"search"},
-    "optuna": {"search"},
+    "optuna": {"search", "dashboard"},  # the dashboard's copy of a study is one of Optuna's
+    "optuna_dashboard": {"dashboard"},
+    "tensorboardX": {"dashboard"},
     "torch": {
         "device",
         "network",
@@ -100,6 +102,9 @@ def test_files_stay_readable(file: Path) -> None:
 @pytest.mark.parametrize(
     ("module", "absent"),
     [
+        ("ressearch", ["click", "sqlalchemy", "networkx", "yaml", "ressearch.errors"]),
+        ("ressearch.dashboard", ["torch", "ray", "optuna_dashboard", "tensorboardX"]),
+        ("ressearch.notebook", ["torch", "ray", "optuna", "networkx", "pandas", "alembic"]),
         ("ressearch.cli", ["torch", "ray", "optuna", "sqlalchemy", "rich.live", "networkx"]),
         ("ressearch.explanations", ["torch", "click", "yaml", "networkx"]),
         ("ressearch.view", ["torch", "ray", "optuna", "networkx", "alembic"]),

@@ -12,7 +12,9 @@ import sys
 import click
 
 from ressearch import __version__
+from ressearch.cli.compare import compare
 from ressearch.cli.completion import VARIABLE, completion
+from ressearch.cli.dashboard import dashboard
 from ressearch.cli.doctor import doctor
 from ressearch.cli.draw import draw
 from ressearch.cli.history import history
@@ -50,6 +52,8 @@ for verb in (
     show,
     draw,
     history,
+    compare,
+    dashboard,
     retrain,
     latency,
     proxies,

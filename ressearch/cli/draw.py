@@ -3,28 +3,22 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from ressearch.cli.completion import complete_id_or_file
+from ressearch.cli.named import named_network
 from ressearch.cli.options import opened_store, store_option
-from ressearch.cli.spaces import networks_of
 from ressearch.errors import DrawingError
-
-if TYPE_CHECKING:
-    from ressearch.architecture import Architecture
 
 Form = Callable[..., "str | bytes"]
 
 STDOUT = "-"
-NETWORKS_LISTED = 20
 
 file_type = click.Path(dir_okay=False, allow_dash=True)
 
@@ -49,7 +43,7 @@ def draw(what: str, svg_file: str | None, png_file: str | None, whole: bool, for
     outputs = [(file, form) for file, form in forms if file is not None]
     for file, _ in outputs:
         _may_write(file, force)
-    architecture = _chosen(what, store)
+    architecture = named_network(what, lambda: opened_store(store))
     if not outputs:
         click.echo((text if sys.stdout.isatty() else svg)(architecture, fold=not whole))
     drawn = [(file, _bytes(form(architecture, fold=not whole))) for file, form in outputs]
@@ -59,22 +53,6 @@ def draw(what: str, svg_file: str | None, png_file: str | None, whole: bool, for
 
 def _bytes(drawn: str | bytes) -> bytes:
     return f"{drawn}\n".encode() if isinstance(drawn, str) else drawn
-
-
-def _chosen(what: str, store: str | Path) -> Architecture:
-    """The architecture that is meant. Raises BadParameter if a file names several and none is said, or not the said."""
-    parts = re.fullmatch(r"(.*\.ya?ml)(?::(.*))?", what)
-    if parts is None:
-        return opened_store(store).architecture(what)[0]
-    file, name = parts[1], parts[2]
-    networks = networks_of(Path(file))
-    if name is None and len(networks) == 1:
-        (name,) = networks
-    if name not in networks:
-        said = "names several networks" if name is None else f"names no network {name!r}"
-        listed = ", ".join([*networks][:NETWORKS_LISTED] + ["..."] * (len(networks) > NETWORKS_LISTED))
-        raise click.BadParameter(f"{file} {said}; write {file}:NAME, one of {listed}", param_hint="WHAT")
-    return networks[name].architecture
 
 
 # Writing

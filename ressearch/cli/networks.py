@@ -71,7 +71,7 @@ def retrain(
     device, opened = chosen_device(device), opened_store(store)
     architecture, _ = opened.architecture(id)
     origin, trial = _origin(opened, architecture.id, study)
-    recipe = _changed(_recipe_of(origin, trial), changes)
+    recipe = _changed(origin.recipe_of(trial), changes)
     data = load_final_data(data_source(origin, source))
     known, new = _known(opened, architecture.id, recipe, data, epochs, range(seeds), keep)
     for one in known:
@@ -145,13 +145,6 @@ def _origin(store: Store, id: str, study: str | None) -> tuple[Study, Trial]:
         raise StoreError(f"{where} measured {id}", hint=f"`ressearch show {id}` lists the studies that did")
     name, trial = history[-1]
     return store.study(name)[1], trial
-
-
-def _recipe_of(study: Study, trial: Trial) -> Recipe:
-    """The study's recipe, with what was decided for this trial."""
-    prefix = "parameters."
-    decided = {k.removeprefix(prefix): v for k, v in trial.decisions.items() if k.startswith(prefix)}
-    return replace(study.recipe, **decided)
 
 
 def _changed(recipe: Recipe, changes: Sequence[str]) -> Recipe:

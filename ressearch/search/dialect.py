@@ -29,11 +29,12 @@ def as_optuna(trial: optuna.Trial) -> Choose:
 
 def finished_trial(decisions: Decisions, domains: Mapping[str, Domain], values: list[float]) -> FrozenTrial:
     """A measured network as Optuna would hold it, had it proposed it itself."""
-    distributions = {path: _distribution(domain) for path, domain in domains.items()}
+    distributions = {path: distribution_of(domain) for path, domain in domains.items()}
     return create_trial(params=dict(decisions), distributions=distributions, values=values)
 
 
-def _distribution(domain: Domain) -> BaseDistribution:
+def distribution_of(domain: Domain) -> BaseDistribution:
+    """A domain as Optuna has it."""
     match domain:
         case Categorical(values):
             return CategoricalDistribution(values)

@@ -8,6 +8,7 @@ older version is migrated when it is opened, see `ressearch.store.upgrade`.
 from ressearch.store.address import database_of
 from ressearch.store.best import Asked, By, Floor
 from ressearch.store.bulk import Finished
+from ressearch.store.course import Course, NetworkFacts
 from ressearch.store.database import Upgrade
 from ressearch.store.history import Event, What
 from ressearch.store.overview import Latest, Overview, Status, StudyState
@@ -21,12 +22,14 @@ __all__ = [
     "Answer",
     "Asked",
     "By",
+    "Course",
     "Event",
     "Finished",
     "Floor",
     "Latest",
     "Limits",
     "Merit",
+    "NetworkFacts",
     "Overview",
     "Result",
     "Standing",

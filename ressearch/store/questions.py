@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ressearch.store.course import Course, NetworkFacts, courses_of, networks_of
 from ressearch.store.database import Database
 from ressearch.store.history import Event, events_of
 from ressearch.store.overview import Overview, Status, overviews_of, status_of
@@ -110,6 +111,16 @@ class Questions:
         """How a study goes."""
         with self._database.reading() as connection:
             return status_of(connection, study_id, set(self._database.driven(connection)))
+
+    def courses(self, study_id: int) -> dict[int, Course]:
+        """When each trial of a study ran, and how far, by its number."""
+        with self._database.reading() as connection:
+            return courses_of(connection, study_id)
+
+    def networks(self, study_id: int) -> dict[str, NetworkFacts]:
+        """The networks of all trials of a study, by id."""
+        with self._database.reading() as connection:
+            return networks_of(connection, study_id)
 
     def sql(self, statement: str, *, limit: int = MOST_ROWS, seconds: float = SECONDS) -> Answer:
         """The answer to one SELECT in the database's own SQL, over a connection that cannot write.
