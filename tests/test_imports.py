@@ -16,7 +16,8 @@ PACKAGE = Path(ressearch.__file__).parent
 ROOMS = [
     "errors", "peek", "ops", "identity", "architecture", "cost", "analysis", "trial", "space", "device", "network",
     "data", "augmentation", "capture", "training", "rehearsal", "retraining", "latency", "proxies", "evaluator",
-    "ranking", "store", "correlation", "drawing", "notebook", "search", "dashboard", "view", "comparing", "doctor",
+    "ranking", "store", "correlation", "agreements", "drawing", "notebook", "search", "dashboard", "view",
+    "report", "comparing", "doctor",
     "explanations", "cli", "__main__",
 ]  # fmt: skip
 """In the order in which data flows; the order of imports."""
@@ -38,6 +39,7 @@ HEAVY = {
         "proxies",
         "evaluator",
         "search",
+        "report",
     },
     "sqlalchemy": {"store"},
     "alembic": {"store"},
@@ -112,6 +114,7 @@ def test_files_stay_readable(file: Path) -> None:
             "ressearch.store",
             ["torch", "ray", "optuna", "networkx", "numpy", "yaml", "alembic", "mako", "filelock", "psycopg", "pandas"],
         ),
+        ("ressearch.report", ["torch", "ray", "optuna", "alembic"]),
         ("ressearch.space", ["torch", "ray", "optuna", "sqlalchemy"]),
         ("ressearch.peek", ["sqlalchemy", "click"]),
         ("ressearch.doctor", ["torch", "ray", "sqlalchemy"]),

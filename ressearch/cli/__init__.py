@@ -23,6 +23,7 @@ from ressearch.cli.notes import complain
 from ressearch.cli.proxies import proxies
 from ressearch.cli.query import query
 from ressearch.cli.questions import best, show
+from ressearch.cli.report import report
 from ressearch.cli.search import search
 from ressearch.cli.spaces import cost, explain, sample, schema, size, validate
 from ressearch.cli.store import store_group
@@ -54,6 +55,7 @@ for verb in (
     history,
     compare,
     dashboard,
+    report,
     retrain,
     latency,
     proxies,

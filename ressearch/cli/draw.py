@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import sys
-import tempfile
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 import click
 
 from ressearch.cli.completion import complete_id_or_file
+from ressearch.cli.files import write_whole
 from ressearch.cli.named import named_network
 from ressearch.cli.options import opened_store, store_option
 from ressearch.errors import DrawingError
@@ -64,28 +62,10 @@ def _may_write(file: str, force: bool) -> None:
 
 
 def _write(file: str, data: bytes) -> None:
-    """All of it or nothing: what is half written has another name."""
     if file == STDOUT:
         click.echo(data, nl=False)
         return
-    target = Path(file)
     try:
-        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:50]}.")
-        try:
-            with os.fdopen(handle, "wb") as half:
-                half.write(data)
-            os.chmod(temporary, 0o666 & ~_umask())
-            os.replace(temporary, target)
-        except BaseException:
-            with suppress(OSError):
-                os.unlink(temporary)
-            raise
+        write_whole(Path(file), data)
     except OSError as error:
         raise DrawingError(f"cannot write {file}: {error.strerror}") from error
-
-
-def _umask() -> int:
-    """The process's own, which can only be read by setting it."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,6 @@ from ressearch.cli.spaces import networks_of
 
 if TYPE_CHECKING:
     from ressearch.architecture import Architecture
-    from ressearch.correlation import Agreement
     from ressearch.store import Asked, By, Result, Store
     from ressearch.trial import Trial
 
@@ -68,19 +67,22 @@ def _asked(opened: Store, study: str | None, all_studies: bool, store: str | Pat
 
 
 def _best_table(asked: Asked, limit: int) -> None:
+    from ressearch.agreements import agreements
     from ressearch.view import standing_page
 
-    console(sys.stdout).print(standing_page(asked, asked.standing(limit), _agreements(asked)), crop=False)
+    console(sys.stdout).print(standing_page(asked, asked.standing(limit), agreements(asked)), crop=False)
 
 
 def _best_json(asked: Asked, limit: int) -> None:
+    from ressearch.agreements import agreements
+
     every = _placed(asked)
     front = sorted((record for record in every if record["on_front"]), key=lambda record: record["macs"])
     ranking = sorted((record for record in every if record["rank"]), key=lambda record: record["rank"])
     floor = {"accuracy": asked.floor.accuracy, "source": asked.floor.source}
-    agreements = {name: asdict(one) for name, one in _agreements(asked).items()}
+    agreeing = {name: asdict(one) for name, one in agreements(asked).items()}
     page = {"study": asked.study.name, "floor": floor, "front": front, "ranking": ranking[:limit]}
-    click.echo(json.dumps({**page, "agreements": agreements}, indent=2))
+    click.echo(json.dumps({**page, "agreements": agreeing}, indent=2))
 
 
 def _best_csv(asked: Asked, limit: int) -> None:
@@ -113,43 +115,6 @@ def _study(asked: Asked, result: Result) -> dict[str, str]:
 
 
 BEST_FORMATS: dict[str, Callable[[Asked, int], None]] = {"table": _best_table, "json": _best_json, "csv": _best_csv}
-
-
-def _agreements(asked: Asked) -> dict[str, Agreement]:
-    """How far two accuracies order the study's networks alike, by what is compared; nothing of fewer than five."""
-    enough = {name: found for name, found in {**_rungs(asked), **_retrainings(asked)}.items() if len(found) >= 5}
-    if not enough:
-        return {}
-    from ressearch.correlation import agreement  # numpy takes long to start
-
-    return {name: agreement([one for one, _ in found], [other for _, other in found]) for name, found in enough.items()}
-
-
-Pairs = Mapping[str, Sequence[tuple[float, float]]]
-
-
-def _rungs(asked: Asked) -> Pairs:
-    """Accuracies at a rung and at the last, of the trials that went so far."""
-    pairs: dict[str, list[tuple[float, float]]] = {}
-    measured = asked.store.rungs(asked.study_id)
-    last = {result.number: result.accuracy for result in asked.store.results(asked.study_id)} if measured else {}
-    for number, rungs in measured.items():
-        for fidelity, measurement in rungs if number in last else []:
-            name = f"accuracy after {fidelity.epochs} against {asked.study.fidelity.epochs} epochs"
-            pairs.setdefault(name, []).append((measurement.accuracy, last[number]))
-    return pairs
-
-
-def _retrainings(asked: Asked) -> Pairs:
-    """Accuracies in the search and of retrainings, by epochs of the latter: on the data set that most of them had."""
-    from ressearch.view import mean_accuracies
-
-    retrained = asked.store.retrained_accuracies(asked.study_id)
-    searched = mean_accuracies(asked.store.results(asked.study_id)) if retrained else {}
-    return {
-        f"search against retrained accuracy, {epochs} epochs": [(searched[id], tested[id]) for id in tested]
-        for (epochs, _), tested in sorted(retrained.items(), key=lambda item: len(item[1]))
-    }
 
 
 def _chosen_table(asked: Asked, by: By, chosen: Sequence[Result]) -> None:

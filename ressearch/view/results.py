@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import mean
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from ressearch.agreements import mean_accuracies
 from ressearch.analysis import analyse
 from ressearch.architecture import Architecture
 from ressearch.cost import Cost
@@ -127,14 +127,6 @@ def comparison(study: Study, results: Sequence[Result], scored: Sequence[Proxies
     accuracies, seed = [network["accuracy"] for network in networks], scored[0].seed
     agreements = {name: agreement([network[name] for network in networks], accuracies, seed) for name in SCORES}
     return Comparison(study, scored[0].batch, seed, networks, agreements)
-
-
-def mean_accuracies(results: Sequence[Result]) -> dict[str, float]:
-    """Of each network, over its trials."""
-    accuracies: dict[str, list[float]] = {}
-    for result in results:
-        accuracies.setdefault(result.id, []).append(result.accuracy)
-    return {id: mean(found) for id, found in accuracies.items()}
 
 
 def _scored_record(result: Result, accuracy: float, proxies: Proxies) -> dict[str, Any]:
