@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint types clean
+.PHONY: demo test docs-test lint types clean
 
 demo: .venv/installed
 	$(BIN)/ressearch search search_spaces/demo.yaml
@@ -10,6 +10,9 @@ demo: .venv/installed
 
 test: .venv/installed-test
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+docs-test: .venv/installed-test
+	$(BIN)/python -m pytest -m slow tests/test_walk.py
 
 lint: .venv/installed-test
 	$(BIN)/ruff check .

@@ -1,19 +1,21 @@
 """The whole of ressearch against what a user would write with Ray Tune and Optuna alone, for the same time on 2 cores.
 
-    python benchmarks/against_naive.py --data DIR [--minutes 10] [--seeds 3] [--out FILE.jsonl]
+    python benchmarks/against_naive.py --data DIR [--minutes 10] [--seeds 3] [--images 16500] [--out FILE.jsonl]
 
 The other side is `naive_tune.py`: a ResNet whose depths, width and learning rate are parameters, on Fashion-MNIST, with
 OptunaSearch on accuracy and MACs. Ours is `ressearch search search_spaces/fashion.yaml` with rungs (without, if asked
-by `--no-early-terminate`). Both train two epochs on 16,500 images and measure 5,000 others; both begin with the start
-of the interpreter. They take turns, and which is first changes from seed to seed. A line a search is written to --out:
-seconds, accuracy and MACs of its trials; searches that are there already are not made again. Hypervolume: of accuracy
-above a half and log MACs below the most of any search, after a quarter, a half, three quarters and all of the time.
+by `--no-early-terminate`). Both train two epochs on --images of 55,000 images and measure 5,000 others; both begin with
+the start of the interpreter. They take turns, and which is first changes from seed to seed. A line a search is written
+to --out: seconds, accuracy and MACs of its trials; searches that are there already are not made again. Hypervolume: of
+accuracy above a half and log MACs below the most of any search, after a quarter, a half, three quarters and all of the
+time.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import re
 import signal
 import sqlite3
 import subprocess
@@ -30,6 +32,7 @@ from ressearch.ranking import hypervolume
 
 ROOT = Path(__file__).parent.parent
 FLOOR = 0.5
+IMAGES = 55_000
 Timed = list[tuple[float, float, int]]
 """Seconds from the start, accuracy and MACs of each trial."""
 
@@ -37,6 +40,7 @@ Timed = list[tuple[float, float, int]]
 def naive(arguments: argparse.Namespace, seed: int, folder: Path) -> Timed:
     out, began = folder / "naive.jsonl", time.time()
     words = ["--data", arguments.data, "--minutes", str(arguments.minutes), "--seed", str(seed), "--out", str(out)]
+    words += ["--images", str(arguments.images)]
     command = [sys.executable, str(ROOT / "benchmarks" / "naive_tune.py"), *words]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     found = [json.loads(line) for line in out.read_text().splitlines()]
@@ -47,6 +51,7 @@ def ours(arguments: argparse.Namespace, seed: int, folder: Path) -> Timed:
     """A search that is interrupted when the time is over."""
     space, store, began = folder / "fashion.yaml", folder / "results.db", time.time()
     text = (ROOT / "search_spaces" / "fashion.yaml").read_text(encoding="utf-8")
+    text = re.sub(r"data_fraction: [\d.]+", f"data_fraction: {arguments.images / IMAGES}", text)
     space.write_text(text + "early_terminate: {min_iter: 1, eta: 2}\n", encoding="utf-8")
     words = ["--data", arguments.data, "--seed", str(seed), "--workers", "2", "--trials", "100000"]
     words += ["--store", str(store), *(["--no-early-terminate"] if arguments.no_early_terminate else [])]
@@ -96,6 +101,7 @@ def main() -> None:
     parser.add_argument("--data", required=True)
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--images", type=int, default=16_500)
     parser.add_argument("--out", type=Path, default=Path("against_naive.jsonl"))
     parser.add_argument("--no-early-terminate", action="store_true")
     arguments = parser.parse_args()

@@ -21,7 +21,7 @@ from torch import nn
 from torch.nn import functional as F
 
 BEGAN = time.monotonic()
-EPOCHS, BATCH, TRAINED, HELD_OUT = 2, 128, 16_500, 5_000
+EPOCHS, BATCH, HELD_OUT = 2, 128, 5_000
 TESTED = range(60_000 - HELD_OUT, 60_000, 1_000)
 
 
@@ -63,15 +63,15 @@ def resnet(depths: list[int], width: int) -> tuple[nn.Module, int]:
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(before, 10)), macs + before * 10
 
 
-def train(config: dict, data: str) -> None:  # type: ignore[type-arg]
+def train(config: dict, data: str, count: int) -> None:  # type: ignore[type-arg]
     torch.manual_seed(0)
     images, labels = load(data)
-    x, y = images[:TRAINED], labels[:TRAINED]
+    x, y = images[:count], labels[:count]
     network, macs = resnet([config["depth1"], config["depth2"], config["depth3"]], config["width"])
     optimizer = torch.optim.SGD(network.parameters(), config["lr"], 0.9, weight_decay=5e-4, nesterov=True)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, config["lr"], total_steps=EPOCHS * (TRAINED // BATCH))
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, config["lr"], total_steps=EPOCHS * (count // BATCH))
     for _ in range(EPOCHS):
-        for batch in torch.randperm(TRAINED)[: TRAINED // BATCH * BATCH].split(BATCH):
+        for batch in torch.randperm(count)[: count // BATCH * BATCH].split(BATCH):
             loss = F.cross_entropy(network(x[batch]), y[batch])
             optimizer.zero_grad()
             loss.backward()
@@ -88,6 +88,7 @@ def main() -> None:
     parser.add_argument("--data", required=True)
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--images", type=int, default=16_500)
     parser.add_argument("--out", type=Path, default=Path("naive.jsonl"))
     arguments = parser.parse_args()
     ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
@@ -97,7 +98,7 @@ def main() -> None:
     seconds = 60 * arguments.minutes - (time.monotonic() - BEGAN)
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         results = tune.Tuner(
-            tune.with_parameters(train, data=str(Path(arguments.data).resolve())),
+            tune.with_parameters(train, data=str(Path(arguments.data).resolve()), count=arguments.images),
             param_space=space,
             tune_config=tune.TuneConfig(
                 search_alg=search, num_samples=-1, time_budget_s=seconds, max_concurrent_trials=2

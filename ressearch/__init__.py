@@ -13,19 +13,21 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ressearch.architecture import Architecture
     from ressearch.drawing import svg
+    from ressearch.export.create import create_model
     from ressearch.notebook import Study
     from ressearch.space import SearchSpace
     from ressearch.store import Store
 
 __version__ = "0.1.0"
 
-__all__ = ["Architecture", "SearchSpace", "Store", "Study", "svg"]
+__all__ = ["Architecture", "SearchSpace", "Store", "Study", "create_model", "svg"]
 
 _HOMES = {
     "Architecture": "ressearch.architecture",
     "SearchSpace": "ressearch.space",
     "Store": "ressearch.store",
     "Study": "ressearch.notebook",
+    "create_model": "ressearch.export.create",
     "svg": "ressearch.drawing",
 }
 

@@ -15,6 +15,9 @@
     ├── DeviceError         there is no such device
     ├── DashboardError      the dashboard cannot be opened, or a copy of a study cannot be written
     ├── DrawingError        a drawing cannot be made or written
+    ├── ExportError         a network cannot be exported, or an export cannot be read
+    │   ├── WeightsError    its weights, or a package for it, are missing or damaged
+    │   └── MismatchError   what was written does not compute what the network does
     └── TrainingError       a trial failed
         └── DivergedError   its loss became NaN or infinite
 
@@ -242,3 +245,24 @@ class DivergedError(TrainingError):
     """A loss became NaN or infinite."""
 
     code = "E701"
+
+
+class ExportError(RessearchError):
+    """A network cannot be exported, or a file that was exported cannot be read."""
+
+    code = "E800"
+    exit_status = ExitStatus.INVALID
+
+
+class WeightsError(ExportError):
+    """Weights are missing, damaged or of another network, or a package is missing that an export needs."""
+
+    code = "E801"
+    exit_status = ExitStatus.MISSING
+
+
+class MismatchError(ExportError):
+    """What was written does not compute what the network does; it has been removed."""
+
+    code = "E802"
+    exit_status = ExitStatus.ERROR

@@ -334,6 +334,27 @@ _EXPLANATIONS = {
         "`--device` names what trains or is timed: cpu, cuda (the first GPU), or cuda:N. A GPU is there if torch was "
         "built for CUDA and sees it: `python -c 'import torch; print(torch.cuda.device_count())'` tells.",
     ),
+    "E800": Explanation(
+        "a network cannot be exported",
+        "The file or folder is there already and `--force` was not said, its name does not suit the format, or what "
+        "was exported cannot be read by `ressearch.create_model`. The message tells.",
+        "ressearch export search_spaces/demo.yaml:resnet8 -f python --out net.pt",
+        "ressearch export search_spaces/demo.yaml:resnet8 -f python --out net.py",
+    ),
+    "E801": Explanation(
+        "weights or packages that an export needs are missing or damaged",
+        "Weights are kept by `ressearch retrain ID --epochs N --keep`, in a folder beside the store; their bytes must "
+        "be those that were recorded. A file given with `--weights` must hold the tensors of this very network. "
+        "ONNX and safetensors need packages of their own: `pip install 'ressearch[export]'`.",
+        "ressearch export b5d698 -f onnx --weights of_another_network.pt",
+        "ressearch export b5d698 -f onnx --weights none",
+    ),
+    "E802": Explanation(
+        "an exported file does not compute what the network does",
+        "Every file is read back before the command says that it is done, and compared with the network on random "
+        "images; this one differed by more than 1e-5, and was removed. It is a fault of ressearch or of a package that "
+        "it exports with, so please report it with the id and the versions.",
+    ),
     "E810": Explanation(
         "the dashboard cannot be opened, or a copy cannot be written",
         "`ressearch dashboard` shows a copy of a study in optuna-dashboard, which is a package of its own: pip install "

@@ -7,7 +7,6 @@ each time. The record is in its `record`.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from html import escape
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from ressearch import trial
 from ressearch.drawing import svg
 from ressearch.errors import NothingFitsError
+from ressearch.place import usual_store
 from ressearch.ranking import accuracy_per_mflop, knee
 from ressearch.store import Result, Store
 
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
     import pandas  # type: ignore[import-untyped]
 
     from ressearch.architecture import Architecture
-
-DEFAULT_STORE = "runs/ressearch.db"
-"""Where the command line looks as well, unless RESSEARCH_STORE says otherwise."""
 
 COST = ("macs", "params", "activations", "peak", "depth")
 _NUMBER = 'style="text-align: right"'
@@ -62,7 +59,7 @@ class Study:
     """
 
     def __init__(self, name: str | None = None, *, store: str | Path | Store | None = None) -> None:
-        self._store = store if store is not None else os.environ.get("RESSEARCH_STORE", DEFAULT_STORE)
+        self._store = store if store is not None else usual_store()
         with self._opened() as opened:
             self.name = opened.study(name)[1].name
 

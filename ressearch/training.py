@@ -109,7 +109,7 @@ class Training:
         self.precision = precision(device, recipe.amp)
         self.identity = _identity(architecture, data, recipe, fidelity, seed)
         part = self._at_resolution(data.train.first(fidelity.data_fraction, at_least=recipe.batch_size))
-        mean, std = _statistics(part)
+        mean, std = pixel_statistics(part)
         self.mean, self.std = mean.to(device), std.to(device)
         self.augmented, self.labels = Augmented(part.images.to(device), recipe, seed), part.labels.to(device)
         self.generator = torch.Generator().manual_seed(seed)
@@ -352,8 +352,8 @@ def one_cycle(progress: float, recipe: Recipe) -> float:
     return recipe.lr * 0.5 * (1 + cos(pi * (progress - recipe.warmup) / (1 - recipe.warmup)))
 
 
-def _statistics(part: Part) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation per channel, shaped (1, C, 1, 1)."""
+def pixel_statistics(part: Part) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation per channel of pixels from 0 to 255, shaped (1, C, 1, 1), to normalise images by."""
     pixels = part.images.float()
     mean = pixels.mean(dim=(0, 2, 3), keepdim=True)
     return mean, pixels.std(dim=(0, 2, 3), keepdim=True).clamp_min(1e-6)

@@ -15,6 +15,7 @@ from ressearch.dashboard import Dashboard, Server, Snapshot
 from ressearch.space import SearchSpace
 from ressearch.store import Store
 from ressearch.trial import Failure, Trial, TrialState
+from tests.browser import launched
 from tests.conftest import DEMO
 from tests.store_samples import MEASURED, RECIPE, STUDY, key_of
 
@@ -23,8 +24,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:Some regimes for parameter"),  # Optuna's, of few trials, to who asks the page
 ]
 
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
-             "--disable-sync", "--disable-quic", "--no-first-run"]  # fmt: skip
 HOSTILE = "<img src=x onerror=alert(1)> ``` [x](javascript:alert(1))"
 
 
@@ -53,10 +52,7 @@ def url(tmp_path: Path, demo: SearchSpace) -> Iterator[str]:
 
 
 def test_the_study_its_metrics_and_a_trials_drawing_are_seen(url: str, tmp_path: Path) -> None:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=ARGUMENTS)
+    with launched() as browser:
         page = browser.new_page(viewport={"width": 1400, "height": 1000})
         complaints: list[str] = []
         page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)

@@ -14,10 +14,10 @@ import ressearch
 PACKAGE = Path(ressearch.__file__).parent
 
 ROOMS = [
-    "errors", "peek", "ops", "identity", "architecture", "cost", "analysis", "trial", "space", "device", "network",
-    "data", "augmentation", "capture", "training", "rehearsal", "retraining", "latency", "proxies", "evaluator",
-    "ranking", "store", "correlation", "agreements", "drawing", "notebook", "search", "dashboard", "view",
-    "report", "comparing", "doctor",
+    "errors", "place", "peek", "ops", "identity", "architecture", "cost", "analysis", "trial", "space", "device",
+    "network", "data", "augmentation", "capture", "training", "rehearsal", "retraining", "latency", "proxies",
+    "evaluator", "ranking", "store", "correlation", "agreements", "drawing", "notebook", "search", "dashboard", "view",
+    "report", "export", "comparing", "doctor",
     "explanations", "cli", "__main__",
 ]  # fmt: skip
 """In the order in which data flows; the order of imports."""
@@ -40,6 +40,7 @@ HEAVY = {
         "evaluator",
         "search",
         "report",
+        "export",
     },
     "sqlalchemy": {"store"},
     "alembic": {"store"},
@@ -47,6 +48,10 @@ HEAVY = {
     "PIL": {"data"},
     "pandas": {"store"},
     "resvg_py": {"drawing"},
+    "onnx": {"export"},
+    "onnxruntime": {"export"},
+    "onnxscript": {"export"},
+    "safetensors": {"export"},
 }
 """Packages that only some rooms may import."""
 
@@ -120,6 +125,7 @@ def test_files_stay_readable(file: Path) -> None:
         ("ressearch.doctor", ["torch", "ray", "sqlalchemy"]),
         ("ressearch.cost", ["torch", "networkx", "numpy"]),
         ("ressearch.drawing", ["torch", "networkx", "numpy", "yaml", "sqlalchemy", "resvg_py"]),
+        ("ressearch", ["torch", "networkx", "numpy", "ressearch.export"]),
     ],
 )
 def test_starting_is_light(module: str, absent: list[str]) -> None:

@@ -1,12 +1,7 @@
-"""The page in Chromium: silent, alone, answering to mouse and keyboard, on a phone and on paper.
-
-It takes `chromium` on the path, or another by RESSEARCH_CHROMIUM.
-"""
+"""The page in Chromium: silent, alone, answering to mouse and keyboard, on a phone and on paper."""
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,13 +12,12 @@ from ressearch.report import report
 from ressearch.report.findings import Findings, findings
 from ressearch.report.panel import drawing_of
 from ressearch.store import Store
+from tests.browser import launched
 from tests.conftest import demo_space
 from tests.report_samples import climbed, drawn, failed, filled
 
 pytestmark = pytest.mark.browser
 
-QUIET = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update")
-MORE = ("--disable-sync", "--disable-quic", "--no-first-run")
 PHONE = {"width": 390, "height": 844}
 
 
@@ -47,14 +41,8 @@ def file(found: Findings, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
-    from playwright.sync_api import sync_playwright
-
-    path = os.environ.get("RESSEARCH_CHROMIUM") or shutil.which("chromium")
-    assert path is not None, "no Chromium: install it, or set RESSEARCH_CHROMIUM"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=[*QUIET, *MORE])
+    with launched() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture

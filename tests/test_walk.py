@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import ROOT
+from tests.postgresql_server import running_server
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 COMMAND = re.compile(r"^    (?:\$ |\.venv/bin/)?(?=ressearch )(.*)$")
@@ -163,6 +164,16 @@ def test_other_data_and_other_training(shell: Shell) -> None:
     shell.run(f"{own.text} --trials 2")
     (fashion,) = commands_of(section_of("Fashion-MNIST"))
     shell.run(fashion.text.replace("--trials 12", "--trials 2"))
+
+
+@pytest.mark.slow
+def test_a_teams_store(shell: Shell) -> None:
+    """The commands of the section on PostgreSQL, against a server; that of Debian's own tools aside."""
+    with running_server() as server:
+        shell.environment["RESSEARCH_STORE"] = server.database()
+        search, best = commands_of(section_of("A team's store: PostgreSQL"))
+        shell.run(f"{search.text} --trials 2")
+        assert "study mine: digits" in shell.run(best.text)
 
 
 def write_idx(folder: Path) -> None:

@@ -17,6 +17,7 @@ from ressearch.cli.completion import VARIABLE, completion
 from ressearch.cli.dashboard import dashboard
 from ressearch.cli.doctor import doctor
 from ressearch.cli.draw import draw
+from ressearch.cli.export import export
 from ressearch.cli.history import history
 from ressearch.cli.networks import latency, retrain
 from ressearch.cli.notes import complain
@@ -59,6 +60,7 @@ for verb in (
     retrain,
     latency,
     proxies,
+    export,
     validate,
     size,
     cost,

@@ -71,7 +71,7 @@ def complete_code(context: click.Context, parameter: click.Parameter, begin: str
 
 
 def _store(context: click.Context) -> str | Path:
-    from ressearch.cli.options import DEFAULT_STORE
+    from ressearch.place import DEFAULT_STORE
 
     found: str | Path | None = context.params.get("store")
     return found or DEFAULT_STORE

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,12 +34,17 @@ def named_network(word: str, store: Callable[[], Store]) -> Architecture:
 
 
 def network_of_file(file: Path, name: str) -> Architecture:
-    """The network that a file names so, or its only one where no name is said. Raises BadParameter if there is none."""
+    """The network that a file names so, or its only one where no name is said. Raises as `chosen_name` does."""
     networks = networks_of(file)
+    return networks[chosen_name(file, name, networks)].architecture
+
+
+def chosen_name(file: Path, name: str, networks: Collection[str]) -> str:
+    """The name that is said, or the only one that there is. Raises BadParameter if there is none such."""
     if not name and len(networks) == 1:
         (name,) = networks
     if name not in networks:
         said = f"names no network {name!r}" if name else "names several networks"
         listed = ", ".join([*networks][:LISTED] + ["..."] * (len(networks) > LISTED))
         raise click.BadParameter(f"{file} {said}; write {file}:NAME, one of {listed}")
-    return networks[name].architecture
+    return name

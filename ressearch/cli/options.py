@@ -14,6 +14,7 @@ import click
 
 from ressearch.cli.notes import LOGGER, note
 from ressearch.errors import DataError, ExitStatus
+from ressearch.place import DEFAULT_STORE, STORE_VARIABLE
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from ressearch.store import Store
     from ressearch.trial import Study
 
-DEFAULT_STORE = Path("runs/ressearch.db")
 
 PLAIN_WIDTH = 110
 UNBOUNDED = 100_000
@@ -76,7 +76,7 @@ store_option = click.option(
     type=StoreType(),
     default=DEFAULT_STORE,
     show_default=True,
-    envvar="RESSEARCH_STORE",
+    envvar=STORE_VARIABLE,
     show_envvar=True,
     help="Results store: an SQLite file, or postgresql://USER@HOST/DATABASE.",
 )

@@ -15,7 +15,6 @@ import click
 from ressearch.cli.completion import complete_study
 from ressearch.cli.notes import complain, is_quiet, note, said_by
 from ressearch.cli.options import (
-    DEFAULT_STORE,
     FAILED_TRIALS,
     NumberType,
     checked_name,
@@ -28,6 +27,7 @@ from ressearch.cli.options import (
 )
 from ressearch.cli.plan import plan, print_plan
 from ressearch.cli.settings import AIMS, Settings, given, settled
+from ressearch.place import DEFAULT_STORE
 from ressearch.trial import OBJECTIVES, PROPOSERS
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from ressearch.cli.options import DEFAULT_STORE
+from ressearch.place import DEFAULT_STORE
 from ressearch.trial import OBJECTIVES, PROPOSERS
 
 if TYPE_CHECKING:

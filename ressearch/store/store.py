@@ -326,6 +326,11 @@ class Store(Questions):
 
         return artifacts_of(self._database, architecture_id)
 
+    @property
+    def artifacts_folder(self) -> Path:
+        """The folder beside the store in which weights are kept, on this machine."""
+        return self._database.artifacts
+
     def prune(
         self, *, off_front: bool = False, older_than: float | None = None, dry_run: bool = False
     ) -> list[Removal]:
