@@ -12,6 +12,7 @@
     ├── ExchangeError       a file of exported records cannot be imported
     ├── StudyError          a study cannot start or go on
     │   └── EvaluatorError  the training that a user brings cannot be found or called
+    ├── ClusterError        a Ray cluster cannot be reached or used
     ├── DeviceError         there is no such device
     ├── DashboardError      the dashboard cannot be opened, or a copy of a study cannot be written
     ├── DrawingError        a drawing cannot be made or written
@@ -212,6 +213,13 @@ class StudyError(RessearchError):
 
 class EvaluatorError(StudyError):
     """The training that a user brings cannot be found, imported or called."""
+
+
+class ClusterError(RessearchError):
+    """A Ray cluster cannot be reached, does not let us in, or cannot hold a trial."""
+
+    code = "E610"
+    exit_status = ExitStatus.MISSING
 
 
 class DeviceError(RessearchError):

@@ -317,6 +317,15 @@ _EXPLANATIONS = {
         "ressearch search changed.yaml --name demo",
         "ressearch search changed.yaml --name demo-2",
     ),
+    "E610": Explanation(
+        "a Ray cluster that cannot be used",
+        "`--address`, or RAY_ADDRESS, names a cluster that was started with `ray start`. The search runs on one of its "
+        "nodes, under the same versions of Python and Ray, with the cluster's token (RAY_AUTH_MODE=token and "
+        "RAY_AUTH_TOKEN, the same on every node). Some node must have the CPUs and GPUs of one trial, and all that "
+        "run trials must have ressearch installed. Without an address a search starts a Ray of its own.",
+        "ressearch search search_spaces/demo.yaml --address ray://127.0.0.1:10001",
+        "ressearch search search_spaces/demo.yaml --address auto",
+    ),
     "E700": Explanation(
         "a trial failed",
         "One network could not be trained, for example because the images have another size than it takes. The study "

@@ -11,6 +11,7 @@ import logging
 import os
 import pickle
 import time
+from collections.abc import Callable
 from math import ceil, cos, isfinite, pi, prod, sqrt
 from pathlib import Path
 
@@ -47,13 +48,15 @@ def measure(
     checkpoint: Path | None = None,
     compiled: bool = False,
     weights: Path | None = None,
+    saved: Callable[[], None] = lambda: None,
 ) -> Measurement:
     """Train a network and measure it on the validation images.
 
     checkpoint: a file that is rewritten after each epoch; where there is one of the same training, it goes on from
     there, and ends as if it had never stopped (on a CPU with one thread bit for bit); that may be one of fewer epochs
     of the same schedule. compiled: by `torch.compile`, which takes longer than a short training.
-    weights: a file for the weights that were measured, see `Training.write_weights`.
+    weights: a file for the weights that were measured, see `Training.write_weights`. saved: is called each time that
+    the checkpoint was written.
     Raises DivergedError if a loss becomes NaN or infinite, naming the epoch, and TrainingError if the network does
     not fit the data, or the checkpoint is of another training or beyond these epochs.
     """
@@ -69,6 +72,7 @@ def measure(
         _LOG.info("%s: epoch %d of %d, loss %.4f", architecture.id, training.epochs_done, fidelity.epochs, loss)
         if checkpoint is not None:
             training.save(checkpoint)
+            saved()
     measurement = training.measurement(data.validation)
     if weights is not None:
         training.write_weights(weights)

@@ -217,7 +217,11 @@ def test_of_rungs_it_takes_the_kinds_that_the_reader_takes(key: str, literal: st
 
 
 @pytest.mark.parametrize(
-    "key", ["trials", "workers", "seed", "time_limit", "evaluator", "proposer", "objective", "max_macs"]
+    "key",
+    [
+        *("trials", "workers", "seed", "time_limit", "evaluator", "proposer", "objective", "max_macs"),
+        *("address", "cpus_per_trial", "gpus_per_trial", "storage"),
+    ],
 )
 @pytest.mark.parametrize("literal", [*LITERALS, "''", "mine:train", "2.5", "tpe", "budget", "1.5M"])
 def test_of_a_study_it_takes_the_kinds_that_the_reader_takes(key: str, literal: str) -> None:

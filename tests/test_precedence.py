@@ -53,6 +53,14 @@ CASES = {
         ("--no-early-terminate",), ("EARLY_TERMINATE", "false"), "early_terminate: {eta: 2}",
         (False, False, True, False),
     ),
+    "address": Case(("--address", "a:1"), ("ADDRESS", "b:1"), "search: {address: auto}", ("a:1", "b:1", "auto", "")),
+    "cpus_per_trial": Case(
+        ("--cpus-per-trial", "2"), ("CPUS_PER_TRIAL", "3"), "search: {cpus_per_trial: 4}", (2, 3, 4, 1)
+    ),
+    "gpus_per_trial": Case(
+        ("--gpus-per-trial", "0.5"), ("GPUS_PER_TRIAL", "0.2"), "search: {gpus_per_trial: 0.1}", (0.5, 0.2, 0.1, None)
+    ),
+    "storage": Case(("--storage", "a"), ("STORAGE", "b"), "search: {storage: c}", ("a", "b", "c", "")),
     "store": Case(("--store", "a.db"), ("", "b.db"), None, (Path("a.db"), Path("b.db"), None, DEFAULT_STORE)),
 }  # fmt: skip
 OTHERS = {"file", "dry_run", "form"}
@@ -140,3 +148,16 @@ def test_a_recipe_is_the_files_where_it_stands_there() -> None:
     assert found["epochs"] == Setting(6, Source.FILE)
     assert found["crop"] == Setting(0, Source.DEFAULT)
     assert found["weight_decay"] == Setting("decided by each trial", Source.FILE)
+
+
+def test_where_ray_is_may_be_said_as_ray_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", "c:1")
+    found = resolved(BARE)
+    assert found["address"] == Setting("c:1", Source.ENVIRONMENT)
+    assert found["workers"] == Setting(None, Source.DEFAULT), "as many as the cluster holds"
+    assert resolved(BARE, "--workers", "3")["workers"].value == 3
+    assert resolved(BARE, "--address", "d:1")["address"] == Setting("d:1", Source.FLAG)
+    here = resolved(BARE, "--address", "local")
+    assert (here["address"], here["workers"].value) == (Setting("", Source.FLAG), os.cpu_count())
+    monkeypatch.setenv("RESSEARCH_SEARCH_ADDRESS", "e:1")
+    assert resolved(BARE)["address"].value == "e:1"

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
 from ressearch.data import SearchData, load_search_data
+from ressearch.errors import ClusterError
 from ressearch.search.checkpoints import Checkpoints
 from ressearch.search.distribute import gpu_share
-from ressearch.search.queue import Queue, Terms
+from ressearch.search.queue import MAX_LOSSES, Escape, Queue, Terms
 from ressearch.search.study import Progress, StudyBooks, describe_study
 from ressearch.space import SearchSpace
 from ressearch.store import Store
@@ -108,6 +109,73 @@ def test_a_report_that_was_begun_says_nothing(bench: Bench) -> None:
     bench.queue.bury("a", "killed")
     assert bench.trial().failure is None
     assert bench.queue.lost or bench.queue.next
+
+
+def test_a_lost_node_is_hardly_the_trial_s_fault(bench: Bench) -> None:
+    """Nine of them, and two workers, may go; each has a bound of its own."""
+    for number in range(MAX_LOSSES - 1):
+        bench.queue.take(str(number))
+        bench.queue.bury(str(number), "the node died", with_node=True)
+    for name in ("a", "b"):
+        bench.queue.take(name)
+        bench.queue.bury(name, "killed")
+    assert bench.trial().failure is None
+    bench.queue.take("last")
+    bench.queue.bury("last", "the node died", with_node=True)
+    assert bench.trial().error == "10 nodes were lost under this trial; the last said:\nthe node died"
+    assert bench.trial().failure is Failure.WORKER_DIED
+
+
+def test_what_comes_late_is_counted_and_dropped(bench: Bench) -> None:
+    bench.queue.take("zombie")
+    outcome = {"measurement": asdict(measured(bench.queue.jobs["zombie"])), "worker": "a/1"}
+    bench.queue.bury("zombie", "the node died", with_node=True)
+    bench.queue.close("zombie", outcome)
+    assert (bench.queue.late, bench.trial().measurement) == (1, None)
+    bench.queue.take("other")
+    bench.queue.close("other", {**outcome, "worker": "b/1"})
+    assert (bench.queue.late, bench.trial().worker) == (1, "b/1")
+
+
+def test_a_node_without_the_data_ends_the_search_and_no_trial(bench: Bench) -> None:
+    bench.queue.take("a")
+    with pytest.raises(Escape) as caught:
+        bench.queue.close("a", {"lacking": "b: no such file"})
+    assert isinstance(caught.value.__cause__, ClusterError)
+    assert str(caught.value.__cause__) == (
+        "error[E610]: a node of the cluster lacks the data set: b: no such file\n"
+        "  = help: put it at the same path on every node; it is too large for the nodes' object stores"
+    )
+    assert bench.trial().failure is None
+
+
+def test_a_done_worker_is_handed_to_a_job_that_gets_none(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench.queue.take("a")
+    bench.queue.started("a")
+    bench.queue.take("b")
+    assert not bench.queue.wants_worker(), "b's own is starting"
+    monkeypatch.setattr("ressearch.search.queue.START_SECONDS", 0.0)
+    bench.queue.starting["b"] = 0.0
+    assert not bench.queue.ready()
+    assert bench.queue.wants_worker(), "b's has no place to start"
+
+
+def test_on_another_machine_the_time_limit_is_known_by_the_clock(bench: Bench) -> None:
+    bench.queue.terms = replace(bench.queue.terms, on_cluster=True, time_limit=1)
+    order = json.loads(bench.queue.take("a") or "")
+    assert (order["report"], order["on_cluster"]) == ("", True)
+    bench.queue.started("a")
+    bench.queue.bury("a", "killed")
+    assert bench.trial().failure is None, "too early for that"
+    bench.queue.take("b")
+    bench.queue.started("b")
+    bench.queue.begun["b"] -= 1
+    bench.queue.bury("b", "exit code 1")
+    assert bench.trial().failure is Failure.TIME_LIMIT
+    assert bench.trial().error == (
+        "not done after 1 s, the time limit of a trial (--time-limit); where it hung is in its worker's log. "
+        "Ray said:\nexit code 1"
+    )
 
 
 @pytest.mark.parametrize(

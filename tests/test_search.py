@@ -44,7 +44,7 @@ class Desk:
 
     def __post_init__(self) -> None:
         (self.path / "tiny.yaml").write_text(SPACE, encoding="utf-8")
-        (self.path / "home").mkdir()
+        (self.path / "home").mkdir(exist_ok=True)
         self.environment = {**os.environ, "HOME": str(self.path / "home")}
 
     def start(self, *words: str) -> subprocess.Popen[str]:

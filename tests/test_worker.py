@@ -42,6 +42,9 @@ def job(**changes: Any) -> dict[str, Any]:
         "checkpoint": None,
         "time_limit": 0,
         "report": "unused",
+        "on_cluster": False,
+        "threads": 1,
+        "checksum": "",
     }
     return dict(json.loads(json.dumps(plain | changes)))
 

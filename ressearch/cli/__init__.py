@@ -27,6 +27,7 @@ from ressearch.cli.questions import best, show
 from ressearch.cli.report import report
 from ressearch.cli.search import search
 from ressearch.cli.spaces import cost, explain, sample, schema, size, validate
+from ressearch.cli.stop import stop
 from ressearch.cli.store import store_group
 from ressearch.cli.studies import runs, status
 from ressearch.cli.verbs import equip, name_variable
@@ -48,6 +49,7 @@ def cli() -> None:
 for verb in (
     search,
     status,
+    stop,
     runs,
     best,
     query,

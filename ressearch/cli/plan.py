@@ -20,6 +20,7 @@ SHOWN = {
     "name": "name", "source": "data", "evaluator": "evaluator", "trials": "trials", "workers": "workers",
     "seed": "seed", "time_limit": "time limit", "device": "device", "proposer": "proposer",
     "objective": "objective", "max_macs": "max macs", "early_terminate": "early terminate", "store": "store",
+    "address": "address", "cpus_per_trial": "cpus per trial", "gpus_per_trial": "gpus per trial", "storage": "storage",
 }  # fmt: skip
 """The settings in the order in which they are shown, and what they are called."""
 
@@ -69,8 +70,9 @@ def at_once(settings: Settings, timed: Timing) -> int:
     """Trials that do not slow each other down."""
     from ressearch.device import count_of
 
-    most: int = min(settings["workers"].value, count_of(timed.device))
-    return most
+    workers: int | None = settings["workers"].value
+    count = count_of(timed.device)  # of this machine, which is all that is known of a cluster before it is joined
+    return count if workers is None else min(workers, count)
 
 
 def print_plan(found: Plan, form: str) -> None:

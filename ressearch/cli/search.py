@@ -26,7 +26,7 @@ from ressearch.cli.options import (
     store_option,
 )
 from ressearch.cli.plan import plan, print_plan
-from ressearch.cli.settings import AIMS, Settings, given, settled
+from ressearch.cli.settings import AIMS, PLACES, Settings, given, settled
 from ressearch.place import DEFAULT_STORE
 from ressearch.trial import OBJECTIVES, PROPOSERS
 
@@ -62,6 +62,22 @@ if TYPE_CHECKING:
     default=None,
     help="Whether to go by early_terminate: in FILE, or train every network for all epochs.  [default: as FILE says]",
 )
+@click.option(
+    "--address",
+    envvar=["RESSEARCH_SEARCH_ADDRESS", "RAY_ADDRESS"],
+    help="Ray cluster to search on: auto, HOST:PORT, or local for none.  [default: local]",
+)
+@click.option(
+    "--cpus-per-trial", type=click.FloatRange(0, min_open=True), help="CPUs that a trial holds.  [default: 1]"
+)
+@click.option(
+    "--gpus-per-trial",
+    type=click.FloatRange(0),
+    help="GPUs that a trial holds, e.g. 0.25.  [default: as --device says]",
+)
+@click.option(
+    "--storage", metavar="FOLDER|URL", help="Where a cluster's nodes share checkpoints; else each keeps its own."
+)
 @click.option("--dry-run", is_flag=True, help="Say what would be done and how long it would take, and do nothing.")
 @click.option("-f", "--format", "form", type=click.Choice(["table", "json"]), help="Of --dry-run.  [default: table]")
 @store_option
@@ -79,6 +95,8 @@ def search(file: Path, dry_run: bool, form: str | None, **flags: Any) -> None:
     space = SearchSpace.load(file)
     print_remarks(space)
     settings = settled(space, given(click.get_current_context(), flags))
+    if settings["storage"].is_given and not settings["address"].value:
+        raise click.UsageError("--storage is for the checkpoints of a cluster: give --address too")
     if dry_run:
         print_plan(plan(space, settings), form or "table")
         return
@@ -110,9 +128,12 @@ def _command_to_resume(file: Path, settings: Settings, store: list[str]) -> str:
     """The command that goes on with a study, whatever becomes of the file's defaults and of the environment."""
     values = {name: setting.value for name, setting in settings.items()}
     trained = {"evaluator": values["evaluator"]} if values["evaluator"] else {"data": values["source"]}
-    known = {name: values[name] for name in ("trials", "workers", "seed", "name")}
-    rest = {name: values[name] for name in ("time_limit", "device", *AIMS) if settings[name].is_given}
-    words = [(f"--{name.replace('_', '-')}", str(value)) for name, value in {**trained, **known, **rest}.items()]
+    known = {name: values[name] for name in ("trials", "workers", "seed", "name") if values[name] is not None}
+    rest = {name: values[name] for name in ("time_limit", "device", *AIMS, *PLACES) if settings[name].is_given}
+    every = {**trained, **known, **rest}.items()
+    words = [
+        (f"--{name.replace('_', '-')}", str(value) or "local") for name, value in every
+    ]  # only no address is empty
     early = settings["early_terminate"]
     switch = [f"--{'' if early.value else 'no-'}early-terminate"] if early.is_given else []
     return shlex.join([program(), "search", str(file), *(word for pair in words for word in pair), *switch, *store])

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 TIME_LIMIT = 3_600
 AIMS = ("proposer", "objective", "max_macs")
+PLACES = ("address", "cpus_per_trial", "gpus_per_trial", "storage")
 
 
 class Source(StrEnum):
@@ -64,6 +65,7 @@ def settled(space: SearchSpace, told: Settings) -> dict[str, Setting]:
     settings = _trained(usual | _of_file(space) | dict(told), told)
     if told.get("early_terminate", Setting(False, Source.DEFAULT)).value and space.grammar.early_terminate is None:
         raise click.UsageError("--early-terminate needs early_terminate: in the file, which says how")
+    settings = _placed(settings)
     _check_aim(space, settings)
     if not settings["source"].value and not settings["evaluator"].value:
         raise click.UsageError("no data set: give --data, or write task: {dataset: ...} in the file")
@@ -73,6 +75,7 @@ def settled(space: SearchSpace, told: Settings) -> dict[str, Setting]:
 def _usual() -> dict[str, Any]:
     usual = {"source": "", "evaluator": "", "trials": 24, "workers": os.cpu_count() or 1, "seed": 0}
     usual |= {"time_limit": TIME_LIMIT, "device": "auto", "proposer": PROPOSERS[0], "objective": OBJECTIVES[0]}
+    usual |= {"address": "", "cpus_per_trial": 1.0, "gpus_per_trial": None, "storage": ""}
     return usual | {"max_macs": None, "early_terminate": False, "store": DEFAULT_STORE}
 
 
@@ -93,6 +96,14 @@ def _trained(settings: dict[str, Setting], told: Settings) -> dict[str, Setting]
     data_holds = bool(data.value) and order.index(data.source) < order.index(evaluator.source)
     weaker = "evaluator" if data_holds or not evaluator.value else "source"
     return settings | {weaker: Setting("", settings[weaker].source if not settings[weaker].value else Source.DEFAULT)}
+
+
+def _placed(settings: dict[str, Setting]) -> dict[str, Setting]:
+    """A search on a cluster has as many workers as it holds, if nobody says how many."""
+    address, workers = settings["address"], settings["workers"]
+    if address.value in ("", "local"):
+        return settings | {"address": Setting("", address.source)}
+    return settings | ({"workers": Setting(None, Source.DEFAULT)} if workers.source is Source.DEFAULT else {})
 
 
 def _check_aim(space: SearchSpace, settings: Settings) -> None:

@@ -6,15 +6,16 @@ because this file runs before any of the package's modules can import ray.
 """
 
 import os
-import secrets
 
 # Read by numpy's algebra when it is imported: the driver's matrices are small, and the workers need the cores.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
+# Whoever reaches a Ray without tokens runs code on it. Who has such a cluster must say RAY_AUTH_MODE=disabled.
+os.environ.setdefault("RAY_AUTH_MODE", "token")
+
 # Read by ray when it is imported, and inherited by its processes.
 os.environ |= {
     "RAY_USAGE_STATS_ENABLED": "0",  # no network
-    "RAY_AUTH_TOKEN": secrets.token_hex(32),  # else ray.init writes a token file to the home directory
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # no warning about it
     "RAY_DEDUP_LOGS_SKIP_REGEX": ".",  # no raylet messages on our stdout
     "RAY_AIR_NEW_OUTPUT": "0",  # its tables appear whatever the verbosity

@@ -12,24 +12,23 @@ Why it is built so (Ray 2.60):
 
 from __future__ import annotations
 
-import logging
-import signal
 import tempfile
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack
 from math import ceil
 from pathlib import Path
 from typing import Any
 
 import ray
-import torch
 from ray import tune
 from ray.tune.experiment import Trial
 from ray.tune.search import Searcher
 
+from ressearch.data import SearchData
+from ressearch.search.cluster import Site, Slots, on_every_node, require_holder, started, stores
 from ressearch.search.queue import Escape, Queue, Say, Terms, Watch
-from ressearch.search.signals import Interrupted, Signals, caught_signals
+from ressearch.search.shelf import fits, packed
+from ressearch.search.signals import Signals, caught_signals
+from ressearch.search.stored import StoredCheckpoints, remove
 from ressearch.search.study import StudyBooks
 from ressearch.search.worker import Worker
 from ressearch.trial import Failure
@@ -37,43 +36,69 @@ from ressearch.trial import Failure
 SEGMENT = 1_000
 """Trials of one Tuner; its state grows with every trial that it has seen."""
 
-OBJECT_STORE_BYTES = 100 * 2**20
 LOW_ON_MEMORY = "killed due to the node running low on memory"
 """What Ray's memory monitor says of a worker that it ended. Of one that the kernel ended, Ray knows no reason."""
-SILENT = logging.CRITICAL + 1
+NODE_LOST = ("its node has died", "The actor is temporarily unavailable", "its owner has died", "node was terminated")
+"""What Ray says of a worker that went with its node. A raylet that dies takes its workers along before it is missed."""
 
-_LOG = logging.getLogger(__name__)
 
+def distribute(books: StudyBooks, terms: Terms, site: Site, data: SearchData | None, watch: Watch, say: Say) -> None:
+    """Train what the books ask for until they ask for no more.
 
-def distribute(books: StudyBooks, terms: Terms, workers: int, watch: Watch, say: Say) -> None:
-    """Train what the books ask for, `workers` trials at once on this machine, until they ask for no more.
-
-    watch: is called after each change. say: is told what takes a while.
-    Raises Interrupted on SIGINT and SIGTERM, when all workers are gone.
+    data: what the driver has read of the source, for a cluster. watch: is called after each change. say: is told what
+    takes a while.
+    Raises ClusterError if the site is a cluster that cannot be used, before anything is begun, and Interrupted on
+    SIGINT and SIGTERM, when all workers are gone.
     """
     # The folder goes after Ray, since Tune writes to it in the background.
-    with _scratch_folder() as folder:
+    with _scratch_folder() as folder, caught_signals() as signals, ExitStack() as ray_session:
+        if site.address:
+            ray_session.enter_context(started(site, signals))
+            require_holder(site, say)
         queue = Queue(books, terms, Path(folder), watch)
         if queue.finished:
             return
-        say(f"starting {workers} worker{'s' if workers > 1 else ''}")
-        gpus = torch.cuda.device_count() if terms.device == "cuda" else 0
-        with caught_signals() as signals, cluster(workers, gpus, signals):
-            while not queue.finished:
-                _run_segment(queue, workers, gpus, signals, folder)
+        slots = Slots(site)
+        say(_beginning(site, slots))
+        if not site.address:
+            ray_session.enter_context(started(site, signals))
+        _run_segments(queue, _worker(terms, site, data), slots, signals, folder)
+        if isinstance(terms.checkpoints, StoredCheckpoints) and terms.checkpoints.on_nodes:
+            on_every_node(site, remove, terms.checkpoints.folder)
 
 
 def _scratch_folder() -> tempfile.TemporaryDirectory[str]:
     return tempfile.TemporaryDirectory(prefix="ressearch-", ignore_cleanup_errors=True)
 
 
-def _run_segment(queue: Queue, workers: int, gpus: int, signals: Signals, folder: str) -> None:
+def _beginning(site: Site, slots: Slots) -> str:
+    count = slots.count()
+    where = f" on the Ray cluster at {site.address}, more as nodes join it" if site.address else ""
+    return f"starting {count} worker{'s' if count > 1 else ''}{where}"
+
+
+def _worker(terms: Terms, site: Site, data: SearchData | None) -> type[Worker]:
+    """The class of the workers, with what they share and what each of them holds."""
+    worker: type[Worker] = Worker
+    if site.address and data is not None and fits(data, terms.source, stores(site)):
+        worker = type("Worker", (Worker,), {"shared": ray.put(packed(data))})
+    if site.gpus or site.cpus != 1:
+        worker = tune.with_resources(worker, {"cpu": site.cpus, "gpu": site.gpus})
+    return worker
+
+
+def _run_segments(queue: Queue, worker: type[Worker], slots: Slots, signals: Signals, folder: str) -> None:
+    while not queue.finished:
+        _run_segment(queue, worker, slots, signals, folder)
+
+
+def _run_segment(queue: Queue, worker: type[Worker], slots: Slots, signals: Signals, folder: str) -> None:
     tuner = tune.Tuner(
-        tune.with_resources(Worker, {"cpu": 1, "gpu": gpu_share(gpus, workers)}) if gpus else Worker,
+        worker,
         tune_config=tune.TuneConfig(
-            search_alg=_Searcher(queue, signals),
+            search_alg=_Searcher(queue, slots, signals),
             num_samples=SEGMENT,
-            max_concurrent_trials=workers,
+            max_concurrent_trials=SEGMENT,  # the searcher keeps to fewer, which may change
             reuse_actors=True,
             trial_dirname_creator=lambda trial: str(trial.trial_id),
         ),
@@ -104,21 +129,30 @@ class _Unpickled:
 
 
 class _Searcher(_Unpickled, Searcher):
-    """Hands the queue's jobs to Tune."""
+    """Hands the queue's jobs to Tune, as many at once as there are slots now."""
 
-    def __init__(self, queue: Queue, signals: Signals) -> None:
+    def __init__(self, queue: Queue, slots: Slots, signals: Signals) -> None:
         super().__init__()
-        self.queue, self.signals = queue, signals
+        self.queue, self.slots, self.signals = queue, slots, signals
+        self.live: set[str] = set()
+
+    def set_max_concurrency(self, max_concurrent: int) -> bool:
+        """Tell Tune that this searcher keeps to a number of its own."""
+        return True
 
     def suggest(self, trial_id: str) -> Any:
         self.signals.check()
+        if len(self.live) >= self.slots.count():
+            return None
         job = self.queue.take(trial_id)
         if job is not None:
+            self.live.add(trial_id)
             return {"job": job}
         return Searcher.FINISHED if self.queue.finished else None
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """The callback has seen the outcome."""
+        """Make room for another; the callback has seen the outcome."""
+        self.live.discard(trial_id)
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing to save: the store holds the study."""
@@ -138,7 +172,7 @@ class _Stopper(_Unpickled, tune.Stopper):
         self.queue = queue
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
-        return "outcome" not in result and not self.queue.awaits_worker() and self.queue.ready()
+        return "outcome" not in result and self.queue.wants_worker()
 
     def stop_all(self) -> bool:
         return False
@@ -155,7 +189,7 @@ class _Callback(_Unpickled, tune.Callback):
         self.queue.prepare()  # in Tune's own thread, which else waits for the workers' results meanwhile
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        self.queue.starting.pop(trial.trial_id, None)
+        self.queue.started(trial.trial_id)
 
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
@@ -169,31 +203,4 @@ class _Callback(_Unpickled, tune.Callback):
         if LOW_ON_MEMORY in text:  # the rest are Ray's statistics, and who else runs on this machine
             self.queue.bury(trial.trial_id, "\n".join(text.splitlines()[:2]), Failure.OUT_OF_MEMORY)
         else:
-            self.queue.bury(trial.trial_id, text)
-
-
-@contextmanager
-def cluster(workers: int, gpus: int, signals: Signals) -> Iterator[None]:
-    """A Ray of our own on this machine, gone at the end."""
-    logging.getLogger("ray").setLevel(SILENT)
-    began = time.monotonic()
-    try:
-        ray.init(
-            address="local",
-            num_cpus=workers,
-            num_gpus=gpus,
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level=SILENT,
-            object_store_memory=OBJECT_STORE_BYTES,
-        )
-    except SystemExit:  # from the handler of SIGTERM that ray.init puts in place of ours
-        raise Interrupted(signal.SIGTERM) from None
-    signals.install()
-    _LOG.info("Ray started in %.1f s: %d workers, %d GPUs", time.monotonic() - began, workers, gpus)
-    try:
-        signals.check()
-        yield
-    finally:
-        ray.shutdown()
-        _LOG.info("Ray ended")
+            self.queue.bury(trial.trial_id, text, with_node=any(phrase in text for phrase in NODE_LOST))

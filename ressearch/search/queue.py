@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -11,15 +12,21 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ressearch.errors import ClusterError
 from ressearch.search.checkpoints import Checkpoints
+from ressearch.search.stored import StoredCheckpoints
 from ressearch.search.study import Job, Progress, StudyBooks
 from ressearch.search.time_limit import overrun
 from ressearch.trial import Failure, Measurement
 
 MAX_DEATHS = 3
 """Workers that may die over one trial (killed, out of memory, crashed) before it counts as failed."""
+MAX_LOSSES = 10
+"""Nodes that may be lost under one trial (died, cut off, preempted), which is hardly its fault."""
 
 START_SECONDS = 30.0
+
+_LOG = logging.getLogger(__name__)
 
 Watch = Callable[[Progress], None]
 Say = Callable[[str], None]
@@ -37,24 +44,35 @@ def _escaping() -> Iterator[None]:
         raise Escape from error
 
 
+def _unfit(lacking: str) -> ClusterError:
+    return ClusterError(
+        f"a node of the cluster lacks the data set: {lacking}",
+        hint="put it at the same path on every node; it is too large for the nodes' object stores",
+    )
+
+
 @dataclass(frozen=True)
 class Terms:
     """What all trials of a search have in common beside the study itself.
 
     source: the data set, as every worker is to load it. time_limit: seconds that a trial may take, 0 for any.
-    checkpoints: where a trial of several epochs leaves what it has learned so far. device: cpu or cuda.
+    checkpoints: where a trial of several epochs leaves what it has learned so far. device: cpu or cuda. threads: of a
+    trial. on_cluster: whether the workers may be on other machines.
     """
 
     source: str
     time_limit: int
-    checkpoints: Checkpoints
+    checkpoints: Checkpoints | StoredCheckpoints
     device: str = "cpu"
+    threads: int = 1
+    on_cluster: bool = False
 
 
 class Queue:
     """Jobs on their way to workers, and outcomes on their way to the books.
 
-    folder: for the reports of trials that overran the time limit.
+    folder: for the reports of trials that overran the time limit. late: outcomes that came when their job was another
+    worker's, and were dropped.
     """
 
     def __init__(self, books: StudyBooks, terms: Terms, folder: Path, watch: Watch) -> None:
@@ -64,6 +82,9 @@ class Queue:
         self.jobs: dict[str, Job] = {}
         self.lost: list[Job] = []
         self.deaths: Counter[int] = Counter()
+        self.losses: Counter[int] = Counter()
+        self.begun: dict[str, float] = {}
+        self.late = 0
 
     def ready(self) -> bool:
         """Whether a job is at hand, or it is certain that there is no more."""
@@ -80,6 +101,15 @@ class Queue:
     def awaits_worker(self) -> bool:
         """Whether some job's worker is starting; one that takes too long lacks a core and is waited for no more."""
         return any(time.monotonic() < limit for limit in self.starting.values())
+
+    def wants_worker(self) -> bool:
+        """Whether a worker that is done is to be handed on: to the next job, or to one that waits in vain for its."""
+        return not self.awaits_worker() and (self.ready() or bool(self.starting))
+
+    def started(self, trial_id: str) -> None:
+        """A job has its worker."""
+        self.starting.pop(trial_id, None)
+        self.begun[trial_id] = time.monotonic()
 
     @property
     def finished(self) -> bool:
@@ -109,7 +139,10 @@ class Queue:
             "evaluator": self.books.study.evaluator,
             "checkpoint": self._checkpoint(job),
             "time_limit": self.terms.time_limit,
-            "report": str(self._report(job)),
+            "report": "" if self.terms.on_cluster else str(self._report(job)),
+            "on_cluster": self.terms.on_cluster,
+            "threads": self.terms.threads,
+            "checksum": self.books.study.data_checksum,
         }
 
     def _checkpoint(self, job: Job) -> str | None:
@@ -127,11 +160,15 @@ class Queue:
 
         `worker` is not told of one that died.
         """
-        self.starting.pop(trial_id, None)
+        self._settle(trial_id)
         job = self.jobs.pop(trial_id, None)
         if job is None:
+            self.late += 1
+            _LOG.info("an outcome came late from %s; its trial went on elsewhere", outcome.get("worker"))
             return
         with _escaping():
+            if "lacking" in outcome:
+                raise _unfit(outcome["lacking"])
             if "measurement" in outcome:
                 self.books.complete(job.number, Measurement(**outcome["measurement"]), outcome.get("worker"))
             else:
@@ -140,24 +177,43 @@ class Queue:
                 self.terms.checkpoints.drop(number)
         self._tell()
 
-    def bury(self, trial_id: str, reason: str, kind: Failure = Failure.WORKER_DIED) -> None:
+    def bury(self, trial_id: str, reason: str, kind: Failure = Failure.WORKER_DIED, *, with_node: bool = False) -> None:
         """A job's worker died: the job goes on elsewhere, until that has happened too often or took too long.
 
-        kind: out of memory if it is known that the worker was ended for that.
+        kind: out of memory if it is known that the worker was ended for that. with_node: whether its node went too.
         """
         job = self.jobs.get(trial_id)
         if job is None:
             return
-        if (hung := overrun(self.terms.time_limit, self._report(job))) is not None:
+        if not with_node and (hung := self._overrun(trial_id, job, reason)) is not None:
             self.close(trial_id, {"failure": Failure.TIME_LIMIT, "error": hung})
             return
-        self.deaths[job.number] += 1
-        if self.deaths[job.number] >= MAX_DEATHS:
-            error = f"{MAX_DEATHS} workers died over this trial; the last said:\n{reason}"
+        tally, most, what = (
+            (self.losses, MAX_LOSSES, "nodes were lost under")
+            if with_node
+            else (self.deaths, MAX_DEATHS, "workers died over")
+        )
+        tally[job.number] += 1
+        if tally[job.number] >= most:
+            error = f"{most} {what} this trial; the last said:\n{reason}"
             self.close(trial_id, {"failure": kind, "error": error})
             return
-        self.starting.pop(trial_id, None)
+        self._settle(trial_id)
         self.lost.append(self.jobs.pop(trial_id))
+
+    def _settle(self, trial_id: str) -> None:
+        self.starting.pop(trial_id, None)
+        self.begun.pop(trial_id, None)
+
+    def _overrun(self, trial_id: str, job: Job, reason: str) -> str | None:
+        """What to say of a trial that the time limit ended: on another machine nobody else reads its report."""
+        limit = self.terms.time_limit
+        if not self.terms.on_cluster:
+            return overrun(limit, self._report(job))
+        if not limit or time.monotonic() - self.begun.get(trial_id, time.monotonic()) < limit:
+            return None
+        told = f"not done after {limit:g} s, the time limit of a trial (--time-limit)"
+        return f"{told}; where it hung is in its worker's log. Ray said:\n{reason}"
 
     def _tell(self) -> None:
         with _escaping():

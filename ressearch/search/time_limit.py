@@ -7,6 +7,7 @@ neither the interpreter nor its lock: it writes where every thread is and ends t
 from __future__ import annotations
 
 import faulthandler
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,12 +20,15 @@ BEGINNING = "Timeout ("
 
 
 @contextmanager
-def limited(seconds: float, report: Path) -> Iterator[None]:
-    """End this process when the work inside takes longer, and leave in `report` where it was; 0 for no limit."""
+def limited(seconds: float, report: Path | None) -> Iterator[None]:
+    """End this process when the work inside takes longer, and leave in `report` where it was; 0 for no limit.
+
+    report: None to say it on stderr, which on a cluster is the worker's log.
+    """
     if not seconds:
         yield
         return
-    with report.open("w", encoding="utf-8") as file:
+    with os.fdopen(os.dup(2), "w") if report is None else report.open("w", encoding="utf-8") as file:
         faulthandler.dump_traceback_later(seconds, exit=True, file=file)
         try:
             yield

@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING, Any
 from ray import tune
 
 from ressearch.architecture import Architecture
-from ressearch.errors import DivergedError, EvaluatorError
+from ressearch.errors import DataError, DivergedError, EvaluatorError
 from ressearch.search.checkpoints import drop, traces
+from ressearch.search.stored import carried
 from ressearch.search.time_limit import limited
 from ressearch.trial import Failure, Fidelity, Measurement, Recipe
 
@@ -40,12 +41,15 @@ Job = dict[str, Any]
 class Worker(tune.Trainable):
     """The first step is the whole training; further ones idle until the trial is ended."""
 
+    shared: Any = None
+    """The data set in Ray's object store, if it is there; of a class that `distribute` makes."""
+
     def setup(self, config: dict[str, Any]) -> None:
         """Take the first job of a new process."""
         import torch
 
-        # One trial, one core: several threads each would only get into each other's way.
-        torch.set_num_threads(1)
+        # As many threads as the trial has cores: more would only get into each other's way.
+        torch.set_num_threads(json.loads(config["job"])["threads"])
         self.job: str | None = config["job"]
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -60,14 +64,20 @@ class Worker(tune.Trainable):
             return {}
         text, self.job = self.job, None
         job = json.loads(text)
-        with limited(job["time_limit"], Path(job["report"])):
-            return {"outcome": outcome_of(job) | {"worker": f"{socket.gethostname()}/{os.getpid()}"}}
+        with limited(job["time_limit"], Path(job["report"]) if job["report"] else None):
+            return {"outcome": outcome_of(job, self.shared) | {"worker": f"{socket.gethostname()}/{os.getpid()}"}}
 
 
-def outcome_of(job: Job) -> dict[str, Any]:
-    """`measurement`, or `failure` and `error`: its kind, and the traceback of what went wrong."""
+def outcome_of(job: Job, shared: Any = None) -> dict[str, Any]:
+    """`measurement`, or `failure` and `error`: its kind, and the traceback of what went wrong.
+
+    Or `lacking`: what this node of a cluster has not, so that no trial can run on it. shared: the data set in Ray's
+    object store, which else is read from its source.
+    """
     try:
-        return {"measurement": asdict(_measurement(job))}
+        return {"measurement": asdict(_measurement(job, shared))}
+    except _LackError as error:
+        return {"lacking": f"{socket.gethostname()}: {error}"}
     except (Exception, SystemExit) as error:
         outcome = {"failure": failure_of(error).value, "error": traceback.format_exc()}
     _give_memory_back()  # not before the error is gone, whose frames hold the training's tensors
@@ -95,7 +105,7 @@ def _give_memory_back() -> None:
         torch.cuda.empty_cache()
 
 
-def _measurement(job: Job) -> Measurement:
+def _measurement(job: Job, shared: Any) -> Measurement:
     architecture = Architecture.from_json(job["architecture"])
     recipe, fidelity = Recipe(**job["recipe"]), Fidelity(**job["fidelity"])
     if job["evaluator"]:
@@ -104,10 +114,16 @@ def _measurement(job: Job) -> Measurement:
         return measure_with(_evaluator(job["evaluator"]), architecture, recipe, fidelity, job["seed"], job["device"])
     from ressearch.training import measure
 
-    def train(checkpoint: Path | None) -> Measurement:
-        data = _data(job["source"])
-        return measure(architecture, data, recipe, fidelity, job["seed"], job["device"], checkpoint)
+    def train(checkpoint: Path | None, saved: Callable[[], None] = lambda: None) -> Measurement:
+        data = _data_of(job, shared)
+        return measure(architecture, data, recipe, fidelity, job["seed"], job["device"], checkpoint, saved=saved)
 
+    if job["on_cluster"] and job["checkpoint"]:
+        with carried(job["checkpoint"]) as carrier:
+            measurement = with_checkpoint(lambda file: train(file, carrier.put), str(carrier.file))
+        if fidelity.epochs == fidelity.schedule:
+            carrier.done()
+        return measurement
     return with_checkpoint(train, job["checkpoint"])
 
 
@@ -125,6 +141,34 @@ def with_checkpoint(train: Callable[[Path | None], Measurement], file: str | Non
             raise
         drop(checkpoint)
     return train(None)
+
+
+class _LackError(Exception):
+    """What every node needs is not on this one."""
+
+
+def _data_of(job: Job, shared: Any) -> SearchData:
+    """The images that the driver has seen, whatever lies on this node."""
+    if shared is not None:
+        return _shared_data(shared)
+    if not job["on_cluster"]:
+        return _data(job["source"])
+    try:
+        data = _data(job["source"])
+    except DataError as error:
+        raise _LackError(str(error)) from error
+    if data.checksum != job["checksum"]:
+        raise _LackError(f"{job['source']} holds other images there than on the node of the search")
+    return data
+
+
+@lru_cache(maxsize=1)
+def _shared_data(shared: Any) -> SearchData:
+    import ray
+
+    from ressearch.search.shelf import unpacked
+
+    return unpacked(ray.get(shared))
 
 
 @lru_cache(maxsize=1)

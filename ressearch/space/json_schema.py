@@ -407,6 +407,10 @@ _SEARCH = _object(
         "proposer": ("Who proposes networks.", {**_words(PROPOSERS), "default": PROPOSERS[0]}),
         "objective": ("What the search is after.", {**_words(OBJECTIVES), "default": OBJECTIVES[0]}),
         "max_macs": ("The most multiply-adds of a proposal; a number, perhaps with k, M or G.", _QUANTITY),
+        "address": ("The Ray cluster to search on: auto, HOST:PORT, or local for none.", _TEXT),
+        "cpus_per_trial": ("Processors that a trial holds.", _POSITIVE),
+        "gpus_per_trial": ("GPUs that a trial holds; may be a part of one.", _POSITIVE),
+        "storage": ("A folder that all nodes share, or a URL, for the checkpoints of a cluster.", _TEXT),
     }
 )
 _EARLY_TERMINATE = _object(

@@ -259,7 +259,14 @@ def _evaluator(reader: Reader, value: Value, path: str) -> str:
 
 def _search(reader: Reader, value: Value, path: str) -> dict[str, Any]:
     known: dict[str, Parse[Any]] = {"trials": whole(), "workers": whole(), "seed": whole(0)}
-    known |= {"time_limit": whole(0), "evaluator": _evaluator, "max_macs": _quantity}
+    known |= {
+        "time_limit": whole(0),
+        "evaluator": _evaluator,
+        "max_macs": _quantity,
+        "address": string,
+        "storage": string,
+    }
+    known |= {"cpus_per_trial": positive, "gpus_per_trial": positive}
     known |= {"proposer": word(PROPOSERS, "E011", "a proposer"), "objective": word(OBJECTIVES, "E011", "an objective")}
     mapping = reader.fields(value, path, known)
     return {key: reader.optional(mapping, key, path, known[key], 1) for key in known if key in mapping.entries}

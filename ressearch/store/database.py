@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DatabaseError, IntegrityError
 
 from ressearch.errors import StoreError, StudyError
+from ressearch.store.driver import Driver
 from ressearch.store.schema import SCHEMA_VERSION
 from ressearch.store.sql import Answer
 
@@ -90,6 +91,10 @@ class Database(ABC):
     @abstractmethod
     def driven(self, connection: Connection) -> Iterator[str]:
         """Names of studies that other processes are driving."""
+
+    @abstractmethod
+    def driver(self, connection: Connection, study: str) -> Driver | None:
+        """Who drives a study that somebody drives; None where that is not known."""
 
     @abstractmethod
     def _explained(self, error: DatabaseError) -> StoreError: ...

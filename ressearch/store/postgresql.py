@@ -20,6 +20,7 @@ from sqlalchemy.exc import DatabaseError, OperationalError
 
 from ressearch.errors import StoreError, StudyError
 from ressearch.store.database import Database, Upgrade, driven_by_another, under_way
+from ressearch.store.driver import Driver, driver_of, this_driver
 from ressearch.store.postgresql_errors import explained
 from ressearch.store.schema import REVISION, SCHEMA_VERSION, metadata, studies, versions
 from ressearch.store.sql import Answer
@@ -32,6 +33,7 @@ PATIENCE_SECONDS = 60
 RELOCK = "150s"
 """More than it takes a server to notice that a connection is dead, whose lock we want back."""
 
+PROGRAM = "ressearch"
 CONNECTING = {
     "connect_timeout": "10",
     "keepalives_idle": "30",
@@ -39,7 +41,6 @@ CONNECTING = {
     "keepalives_count": "3",
     "tcp_user_timeout": "60000",
     "client_encoding": "utf8",
-    "application_name": "ressearch",
 }
 """For libpq, where the URL does not say otherwise: a dead server is noticed within a minute."""
 SESSION = {
@@ -62,6 +63,11 @@ HELD = (
     "SELECT (classid::bigint << 32) | objid::bigint FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1"
     " AND granted AND pid <> pg_backend_pid()"
     " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+)
+SIGNED = (
+    "SELECT application_name FROM pg_stat_activity WHERE pid = (SELECT pid FROM pg_locks WHERE locktype = 'advisory'"
+    " AND objsubid = 1 AND granted AND (classid::bigint << 32) | objid::bigint = :key"
+    " AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))"
 )
 UNLOCK = text("SELECT pg_advisory_unlock(:key)")
 
@@ -111,7 +117,9 @@ class PostgresDatabase(Database):
         return engine
 
     def _connecting(self) -> dict[str, str]:
-        return {key: value for key, value in CONNECTING.items() if key not in self._url.query}
+        """Under a name that tells who we are, of which a server keeps 63 bytes."""
+        known = {**CONNECTING, "application_name": f"{PROGRAM} {this_driver().text()}"}
+        return {key: value for key, value in known.items() if key not in self._url.query}
 
     def version(self) -> int | None:
         """As of every database."""
@@ -238,6 +246,11 @@ class PostgresDatabase(Database):
         """As of every database: studies whose locks others hold, on whatever machine."""
         held = set(connection.scalars(text(HELD)))
         yield from (name for name in connection.scalars(select(studies.c.name)).all() if _key("study", name) in held)
+
+    def driver(self, connection: Connection, study: str) -> Driver | None:
+        """As of every database, by the name under which the lock's owner is connected."""
+        name = connection.scalar(text(SIGNED), {"key": _key("study", study)})
+        return driver_of(str(name or "").removeprefix(PROGRAM).strip())
 
     def _lock_again(self, connection: Any, study: str) -> None:
         """Get back the lock that a lost connection held, and may still hold where the server has not noticed yet."""

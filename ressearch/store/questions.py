@@ -6,6 +6,7 @@ from typing import Any
 
 from ressearch.store.course import Course, NetworkFacts, courses_of, networks_of
 from ressearch.store.database import Database
+from ressearch.store.driver import Driver
 from ressearch.store.history import Event, events_of
 from ressearch.store.overview import Overview, Status, overviews_of, status_of
 from ressearch.store.schema import trials
@@ -106,6 +107,12 @@ class Questions:
         """All studies as they stand, the last begun first."""
         with self._database.reading() as connection:
             return overviews_of(connection, set(self._database.driven(connection)))
+
+    def driven(self) -> dict[str, Driver | None]:
+        """The studies that somebody drives, and who, as far as that is known."""
+        with self._database.reading() as connection:
+            names = list(self._database.driven(connection))
+            return {name: self._database.driver(connection, name) for name in names}
 
     def status(self, study_id: int) -> Status:
         """How a study goes."""

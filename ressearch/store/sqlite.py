@@ -15,6 +15,7 @@ from sqlalchemy.exc import DatabaseError
 
 from ressearch.errors import StoreError
 from ressearch.store.database import Database, Upgrade, driven_by_another
+from ressearch.store.driver import Driver, driver_of, this_driver
 from ressearch.store.mounts import require_local
 from ressearch.store.schema import REVISION, SCHEMA_VERSION, metadata, versions
 from ressearch.store.sql import Answer
@@ -125,10 +126,31 @@ class SqliteFile(Database):
         from filelock import FileLock, Timeout
 
         try:
-            with FileLock(f"{self.path.resolve()}.{study}.lock", timeout=LOOK_SECONDS):
+            with FileLock(f"{self.path.resolve()}.{study}.lock", timeout=LOOK_SECONDS), self._signed(study):
                 yield
         except Timeout as error:
             raise driven_by_another(study) from error
+
+    @contextmanager
+    def _signed(self, study: str) -> Iterator[None]:
+        """Beside the lock stands whose it is; not in it, since who looks whether it is locked may empty it."""
+        sign = self._sign(study)
+        with suppress(OSError):
+            sign.write_text(this_driver().text(), encoding="utf-8")
+        try:
+            yield
+        finally:
+            with suppress(OSError):
+                sign.unlink()
+
+    def _sign(self, study: str) -> Path:
+        return Path(f"{self.path.resolve()}.{study}.driver")
+
+    def driver(self, connection: Connection, study: str) -> Driver | None:
+        """As of every database."""
+        with suppress(OSError):
+            return driver_of(self._sign(study).read_text(encoding="utf-8"))
+        return None
 
     def undisturbed(self, connection: Connection, study: str) -> AbstractContextManager[None]:
         """As of every database."""
