@@ -19,6 +19,7 @@
     ├── ExportError         a network cannot be exported, or an export cannot be read
     │   ├── WeightsError    its weights, or a package for it, are missing or damaged
     │   └── MismatchError   what was written does not compute what the network does
+    ├── TemplateError       a file for a cluster cannot be made of what was asked for
     └── TrainingError       a trial failed
         └── DivergedError   its loss became NaN or infinite
 
@@ -241,6 +242,13 @@ class DashboardError(RessearchError):
 
     code = "E810"
     exit_status = ExitStatus.MISSING
+
+
+class TemplateError(RessearchError):
+    """A file that starts a search on a cluster cannot be made: no such kind, or a value that does not fit into it."""
+
+    code = "E830"
+    exit_status = ExitStatus.INVALID
 
 
 class TrainingError(RessearchError):

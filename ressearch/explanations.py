@@ -380,6 +380,14 @@ _EXPLANATIONS = {
         "ressearch draw search_spaces/demo.yaml:resnet8 --svg no/such/directory/resnet8.svg",
         "ressearch draw search_spaces/demo.yaml:resnet8 --svg resnet8.svg",
     ),
+    "E830": Explanation(
+        "no file for such a cluster",
+        "`ressearch cluster template KIND` prints a file that starts a search on a cluster; `--list` names the kinds. "
+        "What its options take is written into shell scripts and YAML, so it has to be one plain word; storage must "
+        "have the same name on every node, so it is a folder that begins with / or a URL.",
+        "ressearch cluster template slurm --storage runs/checkpoints",
+        "ressearch cluster template slurm --storage /shared/ressearch",
+    ),
     "E900": Explanation(
         "an error without a code of its own",
         "The base of all other errors; no message should carry it. If one does, it is a fault of ressearch.",

@@ -28,7 +28,7 @@ STAGES = "stages: [{width: 16, block: {use: basic}}]\n"
 BARE = {"E000", "E030", "E700", "E702", "E802", "E900"}
 """Codes whose mistake has no short example."""
 
-COMMANDS = {"E031", "E400", "E500", "E510", "E520", "E600", "E610", "E800", "E801", "E810", "E820"}
+COMMANDS = {"E031", "E400", "E500", "E510", "E520", "E600", "E610", "E800", "E801", "E810", "E820", "E830"}
 PYTHON = {"E100": DecisionError, "E200": ArchitectureError}
 FILES = sorted(set(EXPLANATIONS) - BARE - COMMANDS - set(PYTHON))
 REFUSED = [code for code in FILES if code.startswith("E0")]

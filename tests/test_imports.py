@@ -17,7 +17,7 @@ ROOMS = [
     "errors", "place", "peek", "ops", "identity", "architecture", "cost", "analysis", "trial", "space", "device",
     "network", "data", "augmentation", "capture", "training", "rehearsal", "retraining", "latency", "proxies",
     "evaluator", "ranking", "store", "correlation", "agreements", "drawing", "notebook", "search", "dashboard", "view",
-    "report", "export", "comparing", "doctor",
+    "report", "export", "comparing", "doctor", "deployment",
     "explanations", "cli", "__main__",
 ]  # fmt: skip
 """In the order in which data flows; the order of imports."""
@@ -114,6 +114,7 @@ def test_files_stay_readable(file: Path) -> None:
         ("ressearch.notebook", ["torch", "ray", "optuna", "networkx", "pandas", "alembic"]),
         ("ressearch.cli", ["torch", "ray", "optuna", "sqlalchemy", "rich.live", "networkx"]),
         ("ressearch.explanations", ["torch", "click", "yaml", "networkx"]),
+        ("ressearch.deployment", ["torch", "ray", "click", "yaml"]),
         ("ressearch.view", ["torch", "ray", "optuna", "networkx", "alembic"]),
         (
             "ressearch.store",

@@ -12,6 +12,7 @@ import sys
 import click
 
 from ressearch import __version__
+from ressearch.cli.cluster import cluster_group
 from ressearch.cli.compare import compare
 from ressearch.cli.completion import VARIABLE, completion
 from ressearch.cli.dashboard import dashboard
@@ -72,6 +73,7 @@ for verb in (
     doctor,
     completion,
     store_group,
+    cluster_group,
 ):
     cli.add_command(verb)
 equip(cli)

@@ -63,6 +63,7 @@ class Worker(tune.Trainable):
             time.sleep(IDLE_SECONDS)
             return {}
         text, self.job = self.job, None
+        self.config = {}  # which Tune sends back with each result, as long as the worker idles
         job = json.loads(text)
         with limited(job["time_limit"], Path(job["report"]) if job["report"] else None):
             return {"outcome": outcome_of(job, self.shared) | {"worker": f"{socket.gethostname()}/{os.getpid()}"}}
