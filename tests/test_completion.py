@@ -64,7 +64,7 @@ def completed(bash: subprocess.Popen[str], *words: str) -> list[str]:
 
 
 def test_bash_completes_verbs_options_studies_and_ids(bash: subprocess.Popen[str]) -> None:
-    assert completed(bash, "ressearch", "st") == ["status", "store"]
+    assert completed(bash, "ressearch", "st") == ["status", "stop", "store"]
     assert completed(bash, "ressearch", "search", "--tr") == ["--trials"]
     assert completed(bash, "ressearch", "best", "") == ["second", "first"]
     assert completed(bash, "ressearch", "show", IDS[0][:8]) == [IDS[0]]

@@ -43,7 +43,9 @@ def test_every_option_of_every_verb_stands_in_the_environment_too(words: tuple[s
         if isinstance(option, click.Option) and not option.is_eager:
             flag = max(option.opts, key=len).lstrip("-").replace("-", "_").upper()
             shared = {"STORE": "RESSEARCH_STORE", "QUIET": "RESSEARCH_QUIET", "VERBOSE": "RESSEARCH_VERBOSE"}
-            assert option.envvar == shared.get(flag, "_".join(["RESSEARCH", *words, flag]).upper())
+            names = [option.envvar] if isinstance(option.envvar, str) else [*(option.envvar or ())]
+            assert names[0] == shared.get(flag, "_".join(["RESSEARCH", *words, flag]).upper())
+            assert names[1:] == (["RAY_ADDRESS"] if flag == "ADDRESS" else [])
 
 
 @pytest.mark.parametrize("words", VERBS, ids=" ".join)

@@ -20,6 +20,7 @@ TESTED = {
     "networkx": "3.6.1",
     "numpy": "2.4.6",
     "optuna": "5.0.0",
+    "packaging": "26.3",
     "pyyaml": "6.0.3",
     "ray": "2.60.0",
     "rich": "15.0.0",
