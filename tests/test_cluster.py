@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster_desk import FOUND, TRIALS, WORDS, ClusterDesk, Found
+from tests.cluster_desk import FOUND, TRIALS, WORDS, ClusterDesk, Found, finished, searching, told
 from tests.ray_cluster import QUICK, RayCluster, free_port, ray_cluster
 from tests.test_search import Desk
 
@@ -76,7 +76,7 @@ def test_a_wrong_token_and_none_are_refused(two_nodes: RayCluster, tmp_path: Pat
         "  = help: give the cluster's token in RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH, as its nodes have it\n"
     )
     del desk.environment["RAY_AUTH_TOKEN"]
-    assert "error[E610]: the Ray cluster at " in refused(desk)
+    assert "error[E610]: there is no token for the Ray cluster at " in refused(desk)
 
 
 def test_where_there_is_no_cluster(tmp_path: Path) -> None:
@@ -135,3 +135,19 @@ def test_trials_of_a_node_share_the_images(two_nodes: RayCluster) -> None:
     assert nodes == 2
     assert max(grown[:3]) < 0.2 * total
     assert grown[3] > 0.9 * total
+
+
+def test_trials_go_where_there_is_room_for_them(tmp_path: Path) -> None:
+    """One node of several has GPUs (so it is told): half a one for each trial makes two at once, all of them there."""
+    with ray_cluster(1) as cluster:
+        able = cluster.joined(4, "--num-gpus=1")
+        desk = ClusterDesk(tmp_path / "desk", cluster)
+        with searching(desk, "--gpus-per-trial", "0.5", "--cpus-per-trial", "1.5", "--device", "cpu") as process:
+            told(process, 3)
+            counted = [len(node.workers()) for node in cluster.nodes]
+            finished(process)
+        assert counted[:2] == [0, 0]
+        assert counted[2] >= 1, "another may be starting"
+        assert cluster.nodes[2] is able
+        assert desk.rows("select state, count(*) from trials group by state") == [("complete", TRIALS)]
+        assert len(desk.worked()) == 2

@@ -22,7 +22,7 @@ from typing import Any
 import ray
 import torch
 from ray._private.services import canonicalize_bootstrap_address_or_die
-from ray._raylet import GcsClient  # type: ignore[attr-defined]
+from ray._raylet import AuthenticationTokenLoader, GcsClient  # type: ignore[attr-defined]
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from ressearch.errors import ClusterError
@@ -181,6 +181,12 @@ def _cluster_at(address: str) -> dict[str, Any]:
 
 
 def _ask(address: str) -> None:
+    loader = AuthenticationTokenLoader.instance()
+    if os.environ.get("RAY_AUTH_MODE") == "token" and not loader.has_token(ignore_auth_mode=True):  # Ray would abort
+        raise ClusterError(
+            f"there is no token for the Ray cluster at {address}",
+            hint=f"{TOKENS}; if it has none, anybody can run code on it, and RAY_AUTH_MODE=disabled joins it",
+        )
     try:
         GcsClient(address=address)
     except (ray.exceptions.AuthenticationError, RuntimeError) as error:
