@@ -115,7 +115,7 @@ def test_the_walk_from_yaml_to_a_model(shell: Shell) -> None:
     assert space
     (shell.folder / "mine.yaml").write_text(space[1])
     commands = commands_of(section)
-    assert len(commands) >= 8
+    assert len(commands) >= 7
     for command in commands:
         shown = ID.search(command.text)
         if shown and shown[0] not in shell.ids:

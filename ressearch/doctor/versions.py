@@ -17,6 +17,7 @@ TESTED = {
     "alembic": "1.20.1",
     "click": "8.5.1",
     "filelock": "4.2.11",
+    "fsspec": "2026.9.0",
     "networkx": "3.6.1",
     "numpy": "2.4.6",
     "optuna": "5.0.0",
