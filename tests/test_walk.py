@@ -95,10 +95,10 @@ def shape(line: str) -> str:
 def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with `ressearch` and `python` of the environment that tests."""
     folder = tmp_path_factory.mktemp("bin")
-    script = folder / "ressearch"
-    script.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m ressearch "$@"\n')
-    script.chmod(0o755)
-    (folder / "python").symlink_to(sys.executable)
+    for name, words in (("ressearch", "-m ressearch"), ("python", "")):
+        script = folder / name
+        script.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} {words} "$@"\n')
+        script.chmod(0o755)
     return folder
 
 
