@@ -122,7 +122,8 @@ def test_a_changed_weight_of_a_safetensors_file(written: Written, tmp_path: Path
     assert message.endswith("; no file is left")
 
 
-@pytest.mark.parametrize("weight", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["edge", "weight"])
+@pytest.mark.slow
+@pytest.mark.parametrize("weight", [False, True], ids=["edge", "weight"])
 def test_a_changed_edge_and_a_changed_weight_of_a_python_file(weight: bool, written: Written, tmp_path: Path) -> None:
     subject, path = written("python")
     text, state = path.read_text(), torch.load(path.with_suffix(".pt"), weights_only=True)

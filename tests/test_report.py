@@ -200,6 +200,7 @@ def test_the_same_store_gives_the_same_page(sample: Path, text: str) -> None:
 # Size
 
 
+@pytest.mark.slow
 def test_three_hundred_networks_are_below_a_megabyte(tmp_path: Path) -> None:
     store = Store.create(tmp_path / "results.db")
     filled(store, 300)
