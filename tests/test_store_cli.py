@@ -96,7 +96,7 @@ def test_a_search_is_interrupted_goes_on_and_shares_what_it_measured(url: str, a
     first = start(url, tmp_path, *settings, "--trials", "30", "--name", "first")
     assert first.stderr
     for line in first.stderr:
-        if line.startswith("2/30 done"):
+        if line.startswith("2/30: "):
             break
     second = ask(*settings, "--trials", "30", "--name", "first")
     assert second == (

@@ -83,7 +83,7 @@ def run_study(
         so_far = (opened.name, name, known.done + known.failed + known.stopped, known.total)
         _LOG.info("store %s: the study %s has %d of %d trials; trains on %s", *so_far, device)
         checkpoints = _checkpoints(store, name, site, storage)
-        if address and source not in BUNDLED:
+        if address and source and source not in BUNDLED:
             source = str(Path(source).resolve())  # wherever a worker is at home
         terms = Terms(source, time_limit, checkpoints, device, max(1, int(site.cpus)), bool(site.address))
         _train(books, terms, site, data, watch, say)
