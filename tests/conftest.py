@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -18,6 +19,10 @@ from tests.store_samples import STUDY
 
 if TYPE_CHECKING:
     from tests.postgresql_server import Server
+
+# A job that a shell began with `&` ignores Ctrl-C, and so would the commands that it runs.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).parent.parent
 DEMO = ROOT / "search_spaces" / "demo.yaml"
