@@ -8,9 +8,10 @@ from ressearch.report.findings import Findings, Network
 from ressearch.report.markup import Child, Markup, element
 from ressearch.report.numbers import Saving, savings, seconds_of
 from ressearch.report.panel import accuracy_over, retrained_lines
-from ressearch.report.told import amount, counted, duration, paragraph, percent, table
+from ressearch.report.told import amount, counted, duration, paragraph, table
 from ressearch.store import Limits
 from ressearch.trial import TrialState
+from ressearch.view import percent
 
 
 def link(network: Network, findings: Findings, text: str | None = None) -> Markup:

@@ -11,7 +11,8 @@ from ressearch.report.markup import Markup, element, joined
 from ressearch.report.palette import FRONT, INK, QUIET, mark, star
 from ressearch.report.published import Published
 from ressearch.report.scale import logarithmic, of_accuracy
-from ressearch.report.told import amount, percent, rough
+from ressearch.report.told import amount, rough
+from ressearch.view import percent
 
 WIDE = Frame(760, 470, left=70, right=16)
 NARROW = Frame(360, 380, left=64, right=8)

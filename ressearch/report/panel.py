@@ -14,9 +14,9 @@ from ressearch.report.figures import count_of_paths, curve_figure
 from ressearch.report.findings import Findings, Network
 from ressearch.report.front import title_of
 from ressearch.report.markup import Markup, element
-from ressearch.report.told import amount, counted, details, duration, pairs, percent, table
+from ressearch.report.told import amount, counted, details, duration, pairs, table
 from ressearch.trial import Retraining, Trial
-from ressearch.view import summary_line
+from ressearch.view import percent, summary_line
 
 
 def panel(network: Network, findings: Findings, drawing: Markup) -> Markup:

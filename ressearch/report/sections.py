@@ -23,12 +23,12 @@ from ressearch.report.told import (
     download,
     duration,
     paragraph,
-    percent,
     shown,
     signed,
     table,
 )
 from ressearch.trial import Failure, Trial, TrialState
+from ressearch.view import percent
 
 # The front
 

@@ -29,11 +29,6 @@ def _three(value: float) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-def percent(accuracy: float) -> str:
-    """With two decimals."""
-    return f"{100 * accuracy:.2f} %"
-
-
 def rough(share: float) -> str:
     """A share as a percentage with as few decimals as it has; for axes."""
     return f"{100 * share:.2f}".rstrip("0").rstrip(".") + " %"

@@ -10,7 +10,8 @@ from ressearch.report.front import title_of
 from ressearch.report.markup import Child, Markup, element
 from ressearch.report.numbers import exclusive
 from ressearch.report.panel import drawing_of
-from ressearch.report.told import amount, download, paragraph, percent, shown
+from ressearch.report.told import amount, download, paragraph, shown
+from ressearch.view import percent
 
 MOST = 4
 

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import cached_property
 from math import log
 from typing import TYPE_CHECKING
 
@@ -63,7 +64,7 @@ class Asked:
             found.update(self.store.counts(study_id))
         return found
 
-    @property
+    @cached_property
     def floor(self) -> Floor:
         """The least accuracy of the limits, or else that of the study's cheapest baseline."""
         if self.limits.min_accuracy is not None:
