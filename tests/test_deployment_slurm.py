@@ -150,7 +150,7 @@ def wait_until(happened: Callable[[], bool], message: str, seconds: float = 30) 
 def test_each_node_is_a_step_and_the_search_hears_of_the_head(job: Job, running: subprocess.Popen[bytes]) -> None:
     wait_for(job.folder / "started")
     port = 20000 + os.getpid() % 10000
-    head, worker = job.read("srun.log").splitlines()
+    worker, head = sorted(job.read("srun.log").splitlines(), key=lambda line: "--head" in line)  # both start at once
     step = "--nodes=1 --ntasks=1 --overlap --nodelist={} --cpus-per-task=3 ray start --block --num-cpus=2 --num-gpus=0"
     assert head.startswith(f"{step.format('first')} --head --node-ip-address=127.0.0.1 --port={port}")
     assert "--dashboard-host=127.0.0.1" in head
