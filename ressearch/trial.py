@@ -20,6 +20,9 @@ PROPOSERS = ("evolution", "nsga2", "tpe", "random")
 OBJECTIVES = ("pareto", "accuracy_per_flop", "budget", "tradeoff")
 """What a search is after, by name; the first unless said."""
 
+PARAMETERS = "parameters."
+"""Begins the path of a decision about the recipe; all others are about the network."""
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -177,8 +180,8 @@ class Study:
 
     def recipe_of(self, trial: Trial) -> Recipe:
         """The recipe with what was decided for a trial of the study."""
-        prefix = "parameters."
-        decided = {k.removeprefix(prefix): v for k, v in trial.decisions.items() if k.startswith(prefix)}
+        found = trial.decisions.items()
+        decided = {path.removeprefix(PARAMETERS): value for path, value in found if path.startswith(PARAMETERS)}
         return replace(self.recipe, **decided)
 
 

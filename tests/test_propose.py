@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import log
+from statistics import median
 
 import pytest
 
@@ -172,3 +174,19 @@ def test_limits_that_nothing_satisfies_end_the_proposals() -> None:
     space = SearchSpace.parse(SMALL.replace("stages:", "limits: {macs: {max: 1}}\nstages:"))
     assert Proposer(space, 0).propose() is None
     assert Proposer(SearchSpace.parse(SMALL), 0, aim=Aim(max_macs=1)).propose() is None
+
+
+def test_the_learning_rate_is_learned_with_the_network() -> None:
+    """Accuracy falls by a tenth with each factor of e from the best rate; random draws are off by more than one."""
+    text = f"{SMALL}parameters: {{lr: {{distribution: log_uniform_values, min: 0.001, max: 1.0}}}}\n"
+    space, off = SearchSpace.parse(text), {}
+    for kind in ("evolution", "random"):
+        proposer, off[kind] = Proposer(space, 0, aim=Aim(kind)), []
+        for _ in range(40):
+            proposal = proposer.propose()
+            assert proposal is not None
+            apart = abs(log(proposal.candidate.recipe.lr / 0.05))
+            proposer.tell(proposal, max(0.0, accuracy_by_table(proposal.candidate.cost.macs) - 0.1 * apart))
+            off[kind].append(apart)
+    assert median(off["random"][20:]) > 1
+    assert median(off["evolution"][20:]) < 0.3

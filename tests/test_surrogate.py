@@ -7,25 +7,30 @@ from math import exp, log, pi
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from ressearch.search.features import numbers_of
 from ressearch.search.surrogate import FAILURE, GRID, Data, Scales, Surrogate, as_data, lowest_taken
+from ressearch.trial import Recipe
 
-SCALES = Scales(facts=1.7, decisions=0.3, share=0.7, linear=0.3, noise=0.01)
+SCALES = Scales(facts=1.7, decisions=0.3, share=0.7, linear=0.3, noise=0.01, recipe=0.6)
 
 
 def drawn(count: int, seed: int) -> Data:
-    """Facts of quite different sizes, the third the same in all; four decisions of three words."""
+    """Facts of quite different sizes, the third the same in all; recipes likewise; four decisions of three words."""
     generator = np.random.default_rng(seed)
     facts = np.column_stack([generator.normal(size=count), generator.normal(5, 100, count), np.ones(count)])
-    return Data(facts, np.eye(3, dtype=np.float32)[generator.integers(0, 3, (count, 4))].reshape(count, 12))
+    recipes = np.column_stack([np.full(count, 64.0), generator.normal(-2, 3, count)])
+    return Data(facts, recipes, np.eye(3, dtype=np.float32)[generator.integers(0, 3, (count, 4))].reshape(count, 12))
 
 
 TAUGHT, ASKED = drawn(25, 1), drawn(6, 2)
-ACCURACIES = 0.7 + 0.05 * TAUGHT.facts[:, 0] + 0.04 * TAUGHT.tokens[:, 0]
+ACCURACIES = 0.7 + 0.05 * TAUGHT.facts[:, 0] + 0.04 * TAUGHT.tokens[:, 0] + 0.01 * np.cos(TAUGHT.recipes[:, 1])
 
 
 def twin_covariance(a: Data, b: Data, scales: Scales) -> np.ndarray:
-    """Pair by pair; two of the three facts vary, and each network has four decisions."""
+    """Pair by pair; two of three facts vary, and one of two fields of the recipe; each network has four decisions."""
     center, spread = TAUGHT.facts.mean(0), [TAUGHT.facts[:, 0].std(), TAUGHT.facts[:, 1].std()]
     found = np.zeros((len(a), len(b)))
     for i in range(len(a)):
@@ -37,6 +42,8 @@ def twin_covariance(a: Data, b: Data, scales: Scales) -> np.ndarray:
             )
             found[i, j] = scales.share * exp(-0.5 * apart / scales.facts**2)
             found[i, j] += (1 - scales.share) * exp(-(differing / 4) / scales.decisions)
+            trained = (a.recipes[i, 1] - b.recipes[j, 1]) / TAUGHT.recipes[:, 1].std()
+            found[i, j] *= exp(-0.5 * trained**2 / scales.recipe**2)
             found[i, j] += scales.linear * sum(p * q for p, q in zip(x, y, strict=True)) / 3
     return found
 
@@ -80,7 +87,7 @@ def test_what_is_known_is_predicted_with_confidence_and_what_is_far_is_not() -> 
     surrogate = Surrogate(TAUGHT, ACCURACIES, replace(SCALES, noise=0.001), climb=0)
     mean, deviation = surrogate.predict(TAUGHT)
     assert np.abs(mean - ACCURACIES).max() < 0.01
-    far = Data(TAUGHT.facts[:1] + np.array([4.0, 0, 0]), 1 - TAUGHT.tokens[:1])
+    far = Data(TAUGHT.facts[:1] + np.array([4.0, 0, 0]), TAUGHT.recipes[:1], 1 - TAUGHT.tokens[:1])
     assert surrogate.predict(far)[1][0] > 5 * deviation.max()
 
 
@@ -101,6 +108,28 @@ def test_failures_count_alike() -> None:
 
 
 def test_rows_hold_a_one_for_each_known_token() -> None:
-    found = as_data([np.zeros(2), np.ones(2)], [np.array([0, 2]), np.array([1, 5])], width=3)
+    found = as_data([np.zeros(2), np.ones(2)], [np.ones(1), np.zeros(1)], [np.array([0, 2]), np.array([1, 5])], width=3)
     assert found.tokens.tolist() == [[1, 0, 1], [0, 1, 0]]
     assert found.facts.tolist() == [[0, 0], [1, 1]]
+    assert found.recipes.tolist() == [[1], [0]]
+
+
+def test_recipes_have_no_say_where_they_are_the_same() -> None:
+    data = replace(TAUGHT, recipes=np.full((25, 2), 0.1))
+    surrogate = Surrogate(data, ACCURACIES, SCALES, climb=3)
+    other = Surrogate(data, ACCURACIES, replace(SCALES, recipe=3.0), climb=3)
+    assert surrogate.scales.recipe == SCALES.recipe
+    assert np.array_equal(surrogate.predict(ASKED), other.predict(ASKED))
+
+
+@given(st.sampled_from(["lr", "weight_decay"]), st.floats(1e-4, 0.1), st.floats(1.5, 4))
+def test_equal_ratios_of_a_rate_are_equal_steps(field: str, value: float, ratio: float) -> None:
+    low, middle, high = (numbers_of(replace(Recipe(), **{field: value * ratio**k})) for k in (0, 1, 2))
+    assert middle - low == pytest.approx(high - middle)
+    assert (middle != low).sum() == 1
+
+
+def test_no_decay_and_long_memories_are_numbers_too() -> None:
+    assert np.isfinite(numbers_of(Recipe(weight_decay=0.0))).all()
+    apart = [numbers_of(Recipe(momentum=momentum)) for momentum in (0.9, 0.99, 0.999)]
+    assert apart[1] - apart[0] == pytest.approx(apart[2] - apart[1])

@@ -9,7 +9,7 @@ import pytest
 
 from ressearch.errors import SpaceError
 from ressearch.space import Decisions, SearchSpace
-from ressearch.space.variation import Parent, copied, crossed, mutated, parent_of, wrapped
+from ressearch.space.variation import Parent, copied, crossed, mutated, parent_of, tuned, wrapped
 from tests.conftest import ROOT
 
 SPACES = ("demo", "mixed", "nested", "nasbench-201")
@@ -53,6 +53,22 @@ def test_a_mutation_changes_as_many_decisions_as_it_says() -> None:
         one = parent(space, generator)
         child = mutated(one, generator, changes)
         assert sum(child[path] != value for path, value in one.decisions.items()) == changes
+
+
+def test_another_recipe_for_the_same_network() -> None:
+    text = (ROOT / "search_spaces" / "demo.yaml").read_text(encoding="utf-8")
+    rates = (
+        "parameters: {lr: {distribution: log_uniform_values, min: 0.01, max: 0.5}, batch_size: {values: [32, 64]}}\n"
+    )
+    space, generator = SearchSpace.parse(text + rates), random.Random(3)
+    for _ in range(20):
+        one = parent(space, generator)
+        child = space.decode_stored({**one.decisions, **tuned(one, generator)})
+        assert child.architecture.id == one.candidate.architecture.id
+        assert child.recipe.lr != one.candidate.recipe.lr
+        assert child.recipe.batch_size != one.candidate.recipe.batch_size
+    plain = shipped("demo")
+    assert tuned(parent(plain, generator), generator) == {}
 
 
 def test_a_crossing_has_each_decision_from_one_of_its_parents() -> None:

@@ -20,7 +20,7 @@ from ressearch.search.objective import Objective
 from ressearch.search.population import TAUGHT, Decided, Member, Population
 from ressearch.search.surrogate import Data, Scales, Surrogate, as_data
 from ressearch.space import Candidate, Decisions, SearchSpace
-from ressearch.space.variation import copied, crossed, mutated, parent_of, wrapped
+from ressearch.space.variation import copied, crossed, mutated, parent_of, tuned, wrapped
 
 STARTUP = 8
 """Networks that are spread over the MACs before the surrogate is asked."""
@@ -41,6 +41,9 @@ POOL = 160
 
 PROMISING = 24
 """Children of the pool that may be parents themselves."""
+
+TUNED = 0.3
+"""How often a child gets another recipe too, where the space leaves a choice."""
 
 REFIT = 1.15
 """Growth of what the surrogate learns from until its scales are looked for again."""
@@ -135,6 +138,8 @@ class Evolution:
             decisions = crossed(first, next(parents).parent, generator)
         else:
             decisions = copied(first, generator) if dice < 0.93 else wrapped(self._space, first, generator)
+        if self._space.grammar.parameters and generator.random() < TUNED:
+            decisions = {**decisions, **tuned(first, generator)}
         return self._decoded(decisions)
 
     def _parents(self) -> Iterator[Member]:
@@ -189,4 +194,5 @@ class Evolution:
 
     def _data(self, members: list[Member], width: int | None = None) -> Data:
         columns = [member.columns(self._columns) for member in members]
-        return as_data([member.facts for member in members], columns, width or len(self._columns))
+        facts, recipes = [member.facts for member in members], [member.recipe for member in members]
+        return as_data(facts, recipes, columns, width or len(self._columns))

@@ -1,4 +1,4 @@
-"""What the surrogate sees of a network: facts of its graph, and which decisions made it.
+"""What the surrogate sees of a network: facts of its graph, which decisions made it, and the recipe it is trained by.
 
 Facts let networks of quite different decisions be compared (a deep chain of basic blocks and a nested one may be alike
 in MACs, depth and paths); decisions tell apart what the facts cannot.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import asdict
 from math import log
 from typing import Any
 
@@ -18,14 +19,22 @@ from ressearch.analysis import analyse
 from ressearch.architecture import Architecture
 from ressearch.ops import Activation, Conv, Pool
 from ressearch.space import Candidate
+from ressearch.trial import PARAMETERS, Recipe
 
 Vector = NDArray[np.float64]
 
 Token = tuple[str, Any]
-"""The path of a decision and what was decided; numbers with a fraction are one token per order of magnitude."""
+"""The path of a decision about the graph and what was decided; a number with a fraction by its first digit."""
 
 KINDS = ("basic", "bottleneck", "residual", "dense", "nested")
 THIRDS = 3
+
+BY_RATIO = ("batch_size", "lr", "weight_decay")
+"""Fields of a recipe of which the ratio of two matters, not their difference."""
+FROM_ONE = ("momentum", "ema")
+"""Fields of which the distance from 1 matters, again by its ratio: how long a running mean remembers."""
+LEAST = 1e-6
+"""What a field without decay counts as, which has no logarithm."""
 
 
 def facts_of(candidate: Candidate) -> Vector:
@@ -39,9 +48,21 @@ def facts_of(candidate: Candidate) -> Vector:
     return np.array([*sizes, *paths, *skips, *kinds, *_operations(architecture), *_heights(architecture)], dtype=float)
 
 
+def numbers_of(recipe: Recipe) -> Vector:
+    """The fields of a recipe as numbers, each on a scale where equal steps matter about equally."""
+    return np.array([_on_scale(name, float(value)) for name, value in asdict(recipe).items()])
+
+
+def _on_scale(name: str, value: float) -> float:
+    if name in BY_RATIO:
+        return log(max(value, LEAST))
+    return log(1 - value) if name in FROM_ONE else value
+
+
 def tokens_of(decisions: Mapping[str, Any]) -> tuple[Token, ...]:
-    """The decisions as a set that two networks can have more or less in common, in their own order."""
-    return tuple((path, f"{value:.0e}" if isinstance(value, float) else value) for path, value in decisions.items())
+    """What was decided of the graph, as a set that two networks can have more or less in common, in its own order."""
+    about = ((path, value) for path, value in decisions.items() if not path.startswith(PARAMETERS))
+    return tuple((path, f"{value:.0e}" if isinstance(value, float) else value) for path, value in about)
 
 
 def _operations(architecture: Architecture) -> list[float]:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ressearch.ranking import Point, pareto_front
-from ressearch.search.features import Token, Vector, facts_of, tokens_of
+from ressearch.search.features import Token, Vector, facts_of, numbers_of, tokens_of
 from ressearch.space import Candidate, Decisions, SearchSpace
 from ressearch.space.variation import Parent, parent_of
 
@@ -47,6 +47,11 @@ class Member:
     def facts(self) -> Vector:
         """What the surrogate sees of its graph."""
         return facts_of(self.candidate)
+
+    @cached_property
+    def recipe(self) -> Vector:
+        """What the surrogate sees of its recipe."""
+        return numbers_of(self.candidate.recipe)
 
     def columns(self, known: dict[Token, int]) -> NDArray[np.int64]:
         """The columns of its decisions, where tokens that are not known yet get the next ones; worked out once."""

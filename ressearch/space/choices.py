@@ -16,6 +16,7 @@ from types import MappingProxyType
 from typing import Any
 
 from ressearch.errors import DecisionError
+from ressearch.trial import PARAMETERS
 
 Decisions = Mapping[str, Any]
 """Path of a choice -> the value chosen: what Optuna calls `trial.params`."""
@@ -146,14 +147,24 @@ _DRAWS: dict[type, Callable[[Any, random.Random], Any]] = {
 
 
 def near(domain: Domain, value: Any, generator: random.Random) -> list[Any]:
-    """What a decision may be changed to: another word, the next number below or above, a draw from the continuum."""
+    """What a decision may be changed to: another word, the next number below or above, one nearby on the continuum."""
     if isinstance(domain, Real) and domain.step is None:
-        return [_draw_real(domain, generator)]
+        return [_nearby(domain, value, generator)]
     if isinstance(domain, Categorical):
         return [option for option in domain.values if option != value or type(option) is not type(value)]
     options = members(domain)
     at = min(range(len(options)), key=lambda k: abs(options[k] - value))
     return [options[k] for k in (at - 1, at + 1) if 0 <= k < len(options)]
+
+
+def _nearby(domain: Real, value: float, generator: random.Random) -> float:
+    low, high, at = (log(x) if domain.log else x for x in (domain.low, domain.high, value))
+    at = min(high, max(low, at + generator.gauss(0, _STRIDE * (high - low))))
+    return min(domain.high, max(domain.low, exp(at))) if domain.log else at
+
+
+_STRIDE = 0.1
+"""How far a number on the continuum is moved, as a share of its range."""
 
 
 def as_stored(decisions: Decisions) -> Choose:
@@ -199,7 +210,7 @@ class _Odometer:
     def __call__(self, choice: Choice) -> Any:
         """The value at the current digit."""
         options = members(choice.domain)
-        if choice.path.startswith("parameters."):
+        if choice.path.startswith(PARAMETERS):
             return options[0]
         if self._asked == len(self._digits):
             self._digits.append(0)

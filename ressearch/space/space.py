@@ -33,7 +33,7 @@ from ressearch.space.remarks import remarks
 from ressearch.space.rules import Recursion
 from ressearch.space.schema import read_grammar, standard_rules
 from ressearch.space.writer import to_yaml
-from ressearch.trial import Recipe
+from ressearch.trial import PARAMETERS, Recipe
 
 PROBES = 8
 """Random candidates that are built when a file is loaded, so that an ill-typed block shows at once."""
@@ -221,7 +221,7 @@ class SearchSpace:
         )
 
     def _baseline(self, baseline: Baseline) -> Candidate:
-        recipe = {f"parameters.{name}": value for name, value in asdict(self.grammar.recipe).items()}
+        recipe = {f"{PARAMETERS}{name}": value for name, value in asdict(self.grammar.recipe).items()}
         choose, path = BySuffix(baseline.wanted, otherwise=recipe), f"baselines.{baseline.name}"
         try:
             candidate = self.decode(choose)

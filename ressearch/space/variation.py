@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ressearch.space.choices import Categorical, Choice, Decisions, Domain, as_stored_or, at_random, near
 from ressearch.space.space import Candidate, SearchSpace
+from ressearch.trial import PARAMETERS
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,13 @@ def mutated(parent: Parent, generator: random.Random, changes: int = 1) -> dict[
             options = [at_random(generator)(Choice(path, domain))]
         decisions[path] = generator.choice(options or [value])
     return decisions
+
+
+def tuned(parent: Parent, generator: random.Random) -> dict[str, Any]:
+    """Other decisions about the recipe, where the space leaves any."""
+    domains = {path: domain for path, domain in parent.domains.items() if path.startswith(PARAMETERS)}
+    changed = mutated(replace(parent, domains=domains), generator, len(domains))
+    return {path: changed[path] for path in domains}
 
 
 _FAR = 0.2

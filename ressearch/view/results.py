@@ -17,7 +17,7 @@ from ressearch.cost import Cost
 from ressearch.ranking import accuracy_per_mflop, summary
 from ressearch.store import Asked, By, Event, Result, Standing, What
 from ressearch.store.best import said
-from ressearch.trial import Latency, Proxies, Recipe, Retraining, Study, Trial, TrialState
+from ressearch.trial import PARAMETERS, Latency, Proxies, Recipe, Retraining, Study, Trial, TrialState
 from ressearch.view.tables import cell, moment, percent, plain_table, whole_line
 
 if TYPE_CHECKING:
@@ -306,9 +306,9 @@ def _remark(trial: Trial) -> str:
         last = trial.error.strip().rsplit("\n", 1)[-1].strip()
         return f"{trial.failure}: {last}" if trial.failure else last
     parameters = [
-        f"{path.removeprefix('parameters.')} {_short(value)}"
+        f"{path.removeprefix(PARAMETERS)} {_short(value)}"
         for path, value in trial.decisions.items()
-        if path.startswith("parameters.")
+        if path.startswith(PARAMETERS)
     ]
     told = [f"baseline {trial.baseline}"] if trial.baseline else ["known from the store"] if trial.reused else []
     return ", ".join(told + parameters)
