@@ -4,7 +4,7 @@
 
 The other side is `naive_tune.py`: a ResNet whose depths, width and learning rate are parameters, on Fashion-MNIST, with
 OptunaSearch on accuracy and MACs. Ours is `ressearch search search_spaces/fashion.yaml` with a learning rate to choose
-from the same range and with rungs (without, if asked by `--no-early-terminate`). Both train two epochs on --images of
+from the same range, and, with `--early-terminate`, a rung after the first epoch. Both train two epochs on --images of
 55,000 images and measure 5,000 others; both begin with the start of the interpreter. They take turns, and which is
 first changes from seed to seed. A line a search is written to --out: seconds, accuracy and MACs of its trials; searches
 that are there already are not made again. Hypervolume: of accuracy above a half and log MACs below the most of any
@@ -33,10 +33,8 @@ from ressearch.ranking import hypervolume
 ROOT = Path(__file__).parent.parent
 FLOOR = 0.5
 IMAGES = 55_000
-CHANGES = """
-parameters: {lr: {distribution: log_uniform_values, min: 0.01, max: 0.5}}
-early_terminate: {min_iter: 1, eta: 2}
-"""
+RATE = "parameters: {lr: {distribution: log_uniform_values, min: 0.01, max: 0.5}}\n"
+RUNGS = "early_terminate: {min_iter: 1, eta: 2}\n"
 Timed = list[tuple[float, float, int]]
 """Seconds from the start, accuracy and MACs of each trial."""
 
@@ -56,9 +54,9 @@ def ours(arguments: argparse.Namespace, seed: int, folder: Path) -> Timed:
     space, store, began = folder / "fashion.yaml", folder / "results.db", time.time()
     text = (ROOT / "search_spaces" / "fashion.yaml").read_text(encoding="utf-8")
     text = re.sub(r"data_fraction: [\d.]+", f"data_fraction: {arguments.images / IMAGES}", text)
-    space.write_text(text + CHANGES, encoding="utf-8")
+    space.write_text(text + RATE + (RUNGS if arguments.early_terminate else ""), encoding="utf-8")
     words = ["--data", arguments.data, "--seed", str(seed), "--workers", "2", "--trials", "100000"]
-    words += ["--store", str(store), *(["--no-early-terminate"] if arguments.no_early_terminate else [])]
+    words += ["--store", str(store)]
     command = [sys.executable, "-m", "ressearch", "search", str(space), *words]
     process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
     try:
@@ -107,7 +105,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--images", type=int, default=16_500)
     parser.add_argument("--out", type=Path, default=Path("against_naive.jsonl"))
-    parser.add_argument("--no-early-terminate", action="store_true")
+    parser.add_argument("--early-terminate", action="store_true")
     arguments = parser.parse_args()
     arguments.data = str(Path(arguments.data).resolve())
     found, seconds = searches(arguments), 60 * arguments.minutes
