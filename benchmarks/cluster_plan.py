@@ -2,9 +2,9 @@
 
     python benchmarks/cluster_plan.py [--slots 1000] [--driver-ms 71] [--store STORE] [--study NAME]
 
-Three tables: bytes that go to a worker and come back for a trial, as pickled; how busy the slots are when a segment of
-so many trials must end before the next begins, with the training times of the store's networks; the driver's load and
-the checkpoints a second for trials of 1, 10 and 60 minutes. `--driver-ms` is what a trial costs the driver's processor
+Three tables: bytes that go to a worker and come back for a trial, as pickled; how busy the slots are over a study of so
+many trials, at whose end they wait for the slowest, with the training times of the store's networks; the driver's load
+and the checkpoints a second for trials of 1, 10 and 60 minutes. `--driver-ms` is what a trial costs its processor
 (benchmarks/overhead.py), `--insert-ms` what it costs the store (benchmarks/store.py).
 """
 
@@ -26,7 +26,7 @@ from ressearch.trial import Fidelity, Recipe
 
 ROOT = Path(__file__).parent.parent
 SPACES = ("demo", "mixed", "nested", "ror-cifar")
-SEGMENTS = (1_000, 10_000, 20_000)
+STUDIES = (1_000, 10_000, 100_000)
 MINUTES = (1, 10, 60)
 CHECKPOINT_BYTES_PER_PARAMETER = 8
 """Weights and momentum in fp32; what is beside them is some 50 KB."""
@@ -36,7 +36,7 @@ class _Idle(Worker):
     """A worker whose training takes no time, for the size of what it returns."""
 
     def step(self) -> dict[str, object]:
-        self.job = None
+        self.job, self.config = None, {}
         return {"outcome": {"measurement": dict.fromkeys(("accuracy", "loss", "seconds", "cpu_seconds"), 0.123456789)}}
 
 
@@ -45,7 +45,12 @@ def sizes(name: str, n: int = 40) -> tuple[list[int], list[int]]:
     space, generator = SearchSpace.load(ROOT / "search_spaces" / f"{name}.yaml"), random.Random(0)
     jobs, results = [], []
     for _ in range(n):
-        order = {"architecture": space.draw(generator).architecture.to_json(), "seed": 0, "device": "cuda"}
+        order = {
+            "architecture": space.draw(generator).architecture.to_json(),
+            "seed": 0,
+            "device": "cuda",
+            "threads": 1,
+        }
         job = json.dumps(order | {"recipe": asdict(Recipe()), "fidelity": asdict(Fidelity(epochs=1))})
         jobs.append(len(job))
         results.append(len(pickle.dumps(_Idle(config={"job": job}).train())))  # type: ignore[no-untyped-call]
@@ -59,11 +64,11 @@ def durations(store: Path, study: str | None) -> list[float]:
     return [trial.measurement.seconds for trial in trials if trial.measurement is not None]
 
 
-def busy(slots: int, segment: int, seconds: list[float], rounds: int = 10) -> float:
-    """The share of time in which slots train, if a segment begins when all trials of the one before have ended."""
+def busy(slots: int, study: int, seconds: list[float], rounds: int = 10) -> float:
+    """The share of time in which slots train, until the last of so many trials has ended."""
     generator, shares = random.Random(0), []
     for _ in range(rounds):
-        trials = generator.choices(seconds, k=segment)
+        trials = generator.choices(seconds, k=study)
         free = [0.0] * slots
         for trial in trials:
             heapq.heapreplace(free, free[0] + trial)
@@ -94,16 +99,14 @@ def print_sizes() -> None:
     print("| space | job, KB: median, most | result, KB: median, most |\n| --- | ---: | ---: |")
     for name in SPACES:
         jobs, results = sizes(name)
-        print(f"| {name} |", " | ".join(f"{median(n) / 1e3:.0f}, {max(n) / 1e3:.0f}" for n in (jobs, results)), "|")
+        print(f"| {name} |", " | ".join(f"{median(n) / 1e3:.1f}, {max(n) / 1e3:.1f}" for n in (jobs, results)), "|")
 
 
 def print_busy(seconds: list[float]) -> None:
     print(f"\n{len(seconds)} trainings, the longest {max(seconds) / mean(seconds):.1f} times the mean")
-    print(
-        "\n| slots |", " | ".join(f"{segment:,} a segment" for segment in SEGMENTS), "|\n| ---: | ---: | ---: | ---: |"
-    )
+    print("\n| slots |", " | ".join(f"{study:,} trials" for study in STUDIES), "|\n| ---: | ---: | ---: | ---: |")
     for slots in (16, 64, 250, 1_000):
-        print(f"| {slots} |", " | ".join(f"{busy(slots, segment, seconds):.2f}" for segment in SEGMENTS), "|")
+        print(f"| {slots} |", " | ".join(f"{busy(slots, study, seconds):.2f}" for study in STUDIES), "|")
 
 
 def print_load(given: argparse.Namespace) -> None:

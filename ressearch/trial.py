@@ -160,7 +160,8 @@ class Study:
     and no data checksum, since it brings its own. seed: of the proposals and of every training.
     versions: of the packages that measured, by name. commit: of the git repository that holds the working directory,
     if one does; it ends in `-dirty` where files were changed since. search: how it was searched when it began, by the
-    names of the settings; a later run of the study may search otherwise. None: not known.
+    names of the settings; a later run of the study may search otherwise, of which `trials` alone is told. None: not
+    known.
     """
 
     name: str
@@ -220,8 +221,9 @@ class Trial:
     """One candidate of a study, with one seed, at one fidelity.
 
     `failure` is the kind of what `error` tells in full. `reused` says that the measurement was known under the same
-    recipe and that nothing was trained for it. proposer: what proposed it. worker: what trained it last, host and
-    process. attributes: what the sampler noted about it (`system_attrs` of Optuna), without which some begin anew.
+    recipe and that nothing was trained for it. proposer: what proposed it. worker: what trains it, or trained it last,
+    host and process. attributes: what the sampler noted about it (`system_attrs` of Optuna), without which some begin
+    anew; and, as `workers`, which ones trained it up to the rungs that it has left, null where that is not known.
     """
 
     number: int

@@ -5,23 +5,42 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from tests.ray_cluster import RayCluster
+from tests.cluster_diary import EVALUATOR, Diary
+from tests.ray_cluster import EAGER, RayCluster
 from tests.test_search import Desk
 
-TRIALS = 24
+TRIALS = 40
 WORDS = ("search", "tiny.yaml", "--trials", str(TRIALS), "--proposer", "random", "--seed", "0")
+NOTED = (*WORDS, "--evaluator", EVALUATOR)
+"""The same, each training written down."""
 FOUND = (
     "select t.architecture_id, accuracy, loss, epochs from trials t join measurements m on m.id = measurement_id"
     " order by 1"
 )
+LONGEST_SECONDS = 900.0
+"""That a search may take that takes half a minute on an idle machine."""
 Found = list[tuple[object, ...]]
 
 
-class ClusterDesk(Desk):
+class PatientDesk(Desk):
+    """A desk that waits as long as a busy machine needs."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.environment |= EAGER
+
+    def run(self, *words: str) -> tuple[int, str, str]:
+        with watched(self.start(*words)) as process:
+            out, err = process.communicate()
+        return process.returncode, out, err
+
+
+class ClusterDesk(PatientDesk):
     """A desk whose searches run on a cluster."""
 
     def __init__(self, path: Path, cluster: RayCluster) -> None:
@@ -29,9 +48,14 @@ class ClusterDesk(Desk):
         super().__init__(path)
         self.cluster = cluster
         self.environment = cluster.environment | {"HOME": str(path / "home"), "RAY_ADDRESS": cluster.address}
+        self.diary = Diary(cluster.diary)
 
     def found(self) -> Found:
         return self.rows(FOUND)
+
+    def networks(self) -> set[str]:
+        """Those that the store has a measurement of."""
+        return {str(row[0]) for row in self.found()}
 
     def assert_accounted(self, undisturbed: Found, trials: int = TRIALS, *, resumed: bool = False) -> None:
         """resumed: by another driver, whose random proposals begin anew; what both measured is equal."""
@@ -53,27 +77,42 @@ class ClusterDesk(Desk):
 def told(process: subprocess.Popen[str], count: int) -> None:
     """Wait until so many trials have ended."""
     assert process.stderr is not None
+    said = []
     for line in process.stderr:
+        said.append(line)
         if line.startswith(f"{count}/"):
             return
-    raise AssertionError(f"ended early with {process.wait()}")
+    raise AssertionError(f"ended before {count} trials with {process.wait()}:\n{''.join(said)}")
 
 
 @contextmanager
-def searching(desk: ClusterDesk, *words: str) -> Iterator[subprocess.Popen[str]]:
-    """A search under way, which ends with the block at the latest."""
-    process = desk.start(*WORDS, *words)
+def watched(process: subprocess.Popen[str]) -> Iterator[subprocess.Popen[str]]:
+    """A command, which ends with the block or after `LONGEST_SECONDS`, so that whoever reads what it says goes on."""
+
+    def end() -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+    timer = threading.Timer(LONGEST_SECONDS, end)
+    timer.start()
     try:
         yield process
     finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+        timer.cancel()
+        end()
         process.communicate()
+
+
+@contextmanager
+def searching(desk: ClusterDesk, *words: str, search: tuple[str, ...] = WORDS) -> Iterator[subprocess.Popen[str]]:
+    """A search under way, which ends with the block at the latest."""
+    with watched(desk.start(*search, *words)) as process:
+        yield process
 
 
 def finished(process: subprocess.Popen[str], status: int = 0) -> str:
     """What a search said until its end."""
-    out, err = process.communicate(timeout=240)
+    out, err = process.communicate()
     assert (process.returncode, out) == (status, ""), err
     assert "Traceback" not in err
     return err

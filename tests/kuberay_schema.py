@@ -1,152 +1,138 @@
-"""What KubeRay 1.5.1 and later (`ray.io/v1`), and Kubernetes 1.31, take of the fields that our manifests use.
+"""All fields of a RayJob (`ray.io/v1`) as of KubeRay 1.6.2; its pods are as `kubernetes_schema` has them.
 
-Written after KubeRay's types `RayJobSpec`, `RayClusterSpec`, `HeadGroupSpec`, `WorkerGroupSpec` and `AuthOptions`
-(ray-operator/apis/ray/v1, from which its CRD is generated) and after the API reference of Kubernetes. Names, types,
-required fields and closed choices are theirs; fields that we do not use are left out, so a misspelt name is refused.
-A field that a manifest is to use for the first time is added here, from the same source.
+KubeRay generates its CRD from the Go types `RayJobSpec`, `RayClusterSpec` and those that they hold, in
+ray-operator/apis/ray/v1. The tables here were written by hand from two things: its API reference of release 1.6.2,
+which lists every field, and those types, which say what the reference does not: what is required, and the width of
+numbers. No text of the CRD is copied. What the CRD says in CEL is said here in JSON Schema, but for what only an update
+can break (`managedBy` never changes). Left out: `status`, which the operator writes; what Kubernetes itself defines
+beyond pods (`headService`, the autoscaler's container) is an object or a list of any.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
-Schema = dict[str, Any]
+from tests.kubernetes_schema import COUNT, FLAG, MANIFESTS, POD_TEMPLATE, Schema, manifest, one_of, record, several
 
-TEXT: Schema = {"type": "string", "minLength": 1}
-FLAG: Schema = {"type": "boolean"}
-COUNT: Schema = {"type": "integer", "minimum": 0, "maximum": 2**31 - 1}
-NAME: Schema = {"type": "string", "pattern": "^[a-z0-9]([-a-z0-9.]{0,61}[a-z0-9])?$"}
-QUANTITY: Schema = {"type": "string", "pattern": "^[0-9]+(m|Mi|Gi)?$"}
-QUANTITIES: Schema = {"type": "object", "additionalProperties": QUANTITY}
-LABELS: Schema = {
-    "type": "object",
-    "propertyNames": {"pattern": "^([a-z0-9.-]+/)?[a-z0-9]([a-z0-9.-]*[a-z0-9])?$"},
-    "additionalProperties": {"type": "string", "pattern": "^([A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?)?$"},
-}
-TEXTS: Schema = {"type": "object", "additionalProperties": TEXT}
+ANY_STRING: Schema = {"type": "string"}
+STRINGS: Schema = {"type": "object", "additionalProperties": ANY_STRING}
+NUMBER: Schema = {"type": "number"}
+INTEGER: Schema = {"type": "integer", "minimum": -(2**31), "maximum": 2**31 - 1}
+OBJECT: Schema = {"type": "object"}
+OBJECTS: Schema = {"type": "array", "items": OBJECT}
 
+SINCE_1_6 = frozenset({"enableK8sTokenAuth", "secretName", "preRunningDeadlineSeconds"})
+"""Not in the types of 1.5, whose CRD drops them without a word."""
 
-def record(required: str = "", **fields: Schema) -> Schema:
-    """A mapping with these fields and no others; `required` names those that must be there."""
-    return {"type": "object", "properties": fields, "required": required.split(), "additionalProperties": False}
-
-
-def several(item: Schema) -> Schema:
-    return {"type": "array", "items": item, "minItems": 1}
-
-
-def one_of(*values: str) -> Schema:
-    return {"enum": list(values)}
-
-
-def manifest(version: str, kind: str, spec: Schema) -> Schema:
-    metadata = record("name", name=NAME, labels=LABELS)
-    return record(
-        "apiVersion kind metadata spec",
-        apiVersion={"const": version},
-        kind={"const": kind},
-        metadata=metadata,
-        spec=spec,
-    )
-
-
-CONTAINER = record(
-    "name image",
-    name=NAME,
-    image=TEXT,
-    env=several(
+MANAGED_BY = one_of("ray.io/kuberay-operator", "kueue.x-k8s.io/multikueue")
+DELETION = one_of("DeleteCluster", "DeleteWorkers", "DeleteSelf", "DeleteNone")
+DELETION_STRATEGY: Schema = record(
+    onSuccess=record(policy=DELETION),
+    onFailure=record(policy=DELETION),
+    deletionRules=several(
         record(
-            "name",
-            name=TEXT,
-            value={"type": "string"},
-            valueFrom=record("secretKeyRef", secretKeyRef=record("name key", name=NAME, key=TEXT)),
+            "policy condition",
+            policy=DELETION,
+            condition=record(
+                jobStatus=one_of("SUCCEEDED", "FAILED"), jobDeploymentStatus=one_of("Failed"), ttlSeconds=COUNT
+            )
+            | {"oneOf": [{"required": ["jobStatus"]}, {"required": ["jobDeploymentStatus"]}]},
         )
     ),
-    resources=record(limits=QUANTITIES, requests=QUANTITIES),
-    securityContext=record(allowPrivilegeEscalation=FLAG, capabilities=record(drop=several(TEXT))),
-    volumeMounts=several(record("name mountPath", name=NAME, mountPath={"type": "string", "pattern": "^/"})),
+) | {
+    "oneOf": [
+        {"required": ["onSuccess", "onFailure"], "properties": {"deletionRules": False}},
+        {"required": ["deletionRules"], "properties": {"onSuccess": False, "onFailure": False}},
+    ]
+}
+
+AUTOSCALER = record(
+    resources=OBJECT,
+    image=ANY_STRING,
+    imagePullPolicy=ANY_STRING,
+    securityContext=OBJECT,
+    idleTimeoutSeconds=INTEGER,
+    upscalingMode=one_of("Default", "Aggressive", "Conservative"),
+    version=one_of("v1", "v2"),
+    env=OBJECTS,
+    envFrom=OBJECTS,
+    volumeMounts=OBJECTS,
 )
 
-POD_TEMPLATE = record(
-    "spec",
-    metadata=record(labels=LABELS),
-    spec=record(
-        "containers",
-        automountServiceAccountToken=FLAG,
-        securityContext=record(runAsNonRoot=FLAG, runAsUser=COUNT, runAsGroup=COUNT, fsGroup=COUNT),
-        containers=several(CONTAINER),
-        volumes=several(record("name", name=NAME, persistentVolumeClaim=record("claimName", claimName=NAME))),
-    ),
+CREDENTIAL = record(value=ANY_STRING, valueFrom=OBJECT)
+
+HEAD_GROUP = record(
+    "template",
+    template=POD_TEMPLATE,
+    headService=OBJECT,
+    enableIngress=FLAG,
+    resources=STRINGS,
+    labels=STRINGS,
+    rayStartParams=STRINGS,
+    serviceType=ANY_STRING,
+)
+
+WORKER_GROUP = record(
+    "groupName minReplicas maxReplicas template",
+    suspend=FLAG,
+    groupName=ANY_STRING,
+    replicas=INTEGER,
+    minReplicas=INTEGER,
+    maxReplicas=INTEGER,
+    idleTimeoutSeconds=INTEGER,
+    resources=STRINGS,
+    labels=STRINGS,
+    rayStartParams=STRINGS,
+    template=POD_TEMPLATE,
+    scaleStrategy=record(workersToDelete={"type": "array", "items": ANY_STRING}),
+    numOfHosts=INTEGER,
 )
 
 RAY_CLUSTER = record(
     "headGroupSpec",
-    rayVersion={"type": "string", "pattern": r"^\d+\.\d+\.\d+$"},
-    authOptions=record(mode=one_of("disabled", "token")),
-    headGroupSpec=record(
-        "template",
-        serviceType=one_of("ClusterIP", "NodePort", "LoadBalancer", "ExternalName"),
-        rayStartParams=TEXTS,
-        template=POD_TEMPLATE,
+    upgradeStrategy=record(type=one_of("Recreate", "None")),
+    authOptions=record(mode=one_of("disabled", "token"), enableK8sTokenAuth=FLAG, secretName=ANY_STRING),
+    suspend=FLAG,
+    managedBy=MANAGED_BY,
+    autoscalerOptions=AUTOSCALER,
+    headServiceAnnotations=STRINGS,
+    enableInTreeAutoscaling=FLAG,
+    gcsFaultToleranceOptions=record(
+        "redisAddress",
+        redisUsername=CREDENTIAL,
+        redisPassword=CREDENTIAL,
+        externalStorageNamespace=ANY_STRING,
+        redisAddress=ANY_STRING,
     ),
-    workerGroupSpecs=several(
-        record(
-            "groupName template",
-            groupName=NAME,
-            replicas=COUNT,
-            minReplicas=COUNT,
-            maxReplicas=COUNT,
-            rayStartParams=TEXTS,
-            template=POD_TEMPLATE,
-        )
-    ),
+    headGroupSpec=HEAD_GROUP,
+    rayVersion=ANY_STRING,
+    workerGroupSpecs={"type": "array", "items": WORKER_GROUP},
 )
 
 RAY_JOB = record(
-    "entrypoint rayClusterSpec",
-    entrypoint=TEXT,
-    backoffLimit=COUNT,
-    shutdownAfterJobFinishes=FLAG,
-    ttlSecondsAfterFinished=COUNT,
+    activeDeadlineSeconds=INTEGER,
+    backoffLimit=INTEGER,
     rayClusterSpec=RAY_CLUSTER,
+    submitterPodTemplate=POD_TEMPLATE,
+    metadata=STRINGS,
+    clusterSelector=STRINGS,
+    submitterConfig=record(backoffLimit=INTEGER),
+    managedBy=MANAGED_BY,
+    deletionStrategy=DELETION_STRATEGY,
+    entrypoint=ANY_STRING,
+    runtimeEnvYAML=ANY_STRING,
+    jobId=ANY_STRING,
+    submissionMode=one_of("K8sJobMode", "HTTPMode", "InteractiveMode", "SidecarMode"),
+    entrypointResources=ANY_STRING,
+    entrypointNumCpus=NUMBER,
+    entrypointNumGpus=NUMBER,
+    ttlSecondsAfterFinished=INTEGER,
+    preRunningDeadlineSeconds=INTEGER | {"minimum": 1},
+    shutdownAfterJobFinishes=FLAG,
+    suspend=FLAG,
 )
 
-CLAIM = record(
-    "accessModes resources",
-    accessModes=several(one_of("ReadWriteOnce", "ReadOnlyMany", "ReadWriteMany", "ReadWriteOncePod")),
-    resources=record("requests", requests=QUANTITIES),
-)
-
-SELECTOR = record(
-    matchLabels=LABELS,
-    matchExpressions=several(
-        record(
-            "key operator",
-            key=TEXT,
-            operator=one_of("In", "NotIn", "Exists", "DoesNotExist"),
-            values=several(TEXT),
-        )
-    ),
-)
-
-POLICY = record(
-    "podSelector",
-    podSelector=SELECTOR,
-    policyTypes=several(one_of("Ingress", "Egress")),
-    ingress=several(
-        record(
-            **{"from": several(record(podSelector=SELECTOR, namespaceSelector=SELECTOR))},
-            ports=several(record(protocol=one_of("TCP", "UDP", "SCTP"), port=COUNT)),
-        )
-    ),
-)
-
-MANIFESTS: Mapping[tuple[str, str], Schema] = {
-    (version, kind): manifest(version, kind, spec)
-    for version, kind, spec in [
-        ("v1", "PersistentVolumeClaim", CLAIM),
-        ("networking.k8s.io/v1", "NetworkPolicy", POLICY),
-        ("ray.io/v1", "RayJob", RAY_JOB),
-    ]
+WITH_KUBERAY: Mapping[tuple[str, str], Schema] = {
+    **MANIFESTS,
+    ("ray.io/v1", "RayJob"): manifest("ray.io/v1", "RayJob", RAY_JOB),
 }

@@ -4,48 +4,34 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.cluster_desk import FOUND, TRIALS, WORDS, ClusterDesk, Found, finished, searching, told
-from tests.ray_cluster import QUICK, RayCluster, free_port, ray_cluster
+from tests.cluster_desk import NOTED, TRIALS, WORDS, ClusterDesk, Found, PatientDesk, finished, searching, told
+from tests.cluster_places import Place
+from tests.ray_cluster import PATIENCE_SECONDS, free_port, ray_cluster
 from tests.test_search import Desk
 
+pytest_plugins = ["tests.cluster_fixtures"]
 pytestmark = pytest.mark.cluster
+two_raylets = pytest.mark.parametrize("standing_place", ["two raylets"], indirect=True)
 
 
-@pytest.fixture(scope="module")
-def two_nodes() -> Iterator[RayCluster]:
-    with ray_cluster(2, QUICK) as cluster:
-        yield cluster
-
-
-@pytest.fixture(scope="module")
-def undisturbed(two_nodes: RayCluster, tmp_path_factory: pytest.TempPathFactory) -> Found:
-    """What a search finds that nothing happens to."""
-    desk = ClusterDesk(tmp_path_factory.mktemp("undisturbed"), two_nodes)
+@two_raylets
+def test_a_cluster_finds_what_one_machine_finds_and_is_left_as_it_was(
+    place: Place, undisturbed: Found, tmp_path: Path
+) -> None:
+    desk = ClusterDesk(tmp_path / "desk", place.cluster)
+    assert desk.environment["RAY_ADDRESS"] == place.cluster.address
     status, out, err = desk.run(*WORDS)
     assert (status, out) == (0, ""), err
-    assert "starting 2 workers on the Ray cluster" in err
-    found = desk.found()
-    desk.assert_accounted(found)
-    assert len(desk.worked()) == 2, "one worker on each node"
-    return found
-
-
-def test_a_cluster_finds_what_one_machine_finds(undisturbed: Found, tmp_path: Path) -> None:
-    desk = Desk(tmp_path)
-    status, _, err = desk.run(*WORDS, "--workers", "2")
-    assert status == 0, err
-    assert desk.rows(FOUND) == undisturbed
-
-
-def test_a_cluster_is_left_as_it_was(two_nodes: RayCluster, undisturbed: Found) -> None:
+    assert f"starting 2 workers on the Ray cluster at {place.cluster.address}, more as nodes join it\n" in err
     assert len(undisturbed) == TRIALS
-    assert [node.workers() for node in two_nodes.nodes] == [[], [], []]
-    assert all(node.is_up for node in two_nodes.nodes)
+    desk.assert_accounted(undisturbed)
+    assert len(desk.worked()) == 2, "one worker on each node"
+    place.await_idle()
+    assert all(node.is_alive for node in place.cluster.nodes)
 
 
 def refused(desk: Desk, *words: str) -> str:
@@ -57,8 +43,9 @@ def refused(desk: Desk, *words: str) -> str:
     return err
 
 
-def test_no_node_fits(two_nodes: RayCluster, tmp_path: Path) -> None:
-    desk = ClusterDesk(tmp_path / "desk", two_nodes)
+@two_raylets
+def test_no_node_fits(place: Place, tmp_path: Path) -> None:
+    desk = ClusterDesk(tmp_path / "desk", place.cluster)
     assert refused(desk, "--gpus-per-trial", "0.5") == (
         "no node of the cluster holds a trial of 1 CPU(s) and 0.5 GPU(s) yet; waiting 20 s for one\n"
         "error[E610]: no node of the cluster holds a trial of 1 CPU(s) and 0.5 GPU(s): "
@@ -67,8 +54,9 @@ def test_no_node_fits(two_nodes: RayCluster, tmp_path: Path) -> None:
     )
 
 
-def test_a_wrong_token_and_none_are_refused(two_nodes: RayCluster, tmp_path: Path) -> None:
-    desk = ClusterDesk(tmp_path / "desk", two_nodes)
+@two_raylets
+def test_a_wrong_token_and_none_are_refused(place: Place, tmp_path: Path) -> None:
+    desk = ClusterDesk(tmp_path / "desk", place.cluster)
     desk.environment["RAY_AUTH_TOKEN"] = "0" * 64
     wrong = refused(desk)
     assert "does not let us in: RPC error: InvalidAuthToken: Authentication token is missing or incorrect\n" in wrong
@@ -81,7 +69,7 @@ def test_a_wrong_token_and_none_are_refused(two_nodes: RayCluster, tmp_path: Pat
 
 def test_where_there_is_no_cluster(tmp_path: Path) -> None:
     port = free_port()
-    desk = Desk(tmp_path)
+    desk = PatientDesk(tmp_path)
     assert refused(desk, "--address", f"127.0.0.1:{port}").startswith(
         f"error[E610]: there is no Ray cluster at 127.0.0.1:{port}: "
     )
@@ -124,11 +112,12 @@ print(size(data), len({node for *_, node in found}), *(grown for _, grown, _ in 
 """
 
 
-def test_trials_of_a_node_share_the_images(two_nodes: RayCluster) -> None:
+@two_raylets
+def test_trials_of_a_node_share_the_images(place: Place) -> None:
     """Four processes on two nodes read 28 MB, and none of them gains them as memory of its own but one that copies."""
     done = subprocess.run(
-        [sys.executable, "-c", SHARING, two_nodes.address],
-        env=two_nodes.environment, capture_output=True, text=True, check=False, timeout=240,
+        [sys.executable, "-c", SHARING, place.cluster.address],
+        env=place.cluster.environment, capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     total, nodes, *grown = map(int, done.stdout.split())
@@ -142,7 +131,9 @@ def test_trials_go_where_there_is_room_for_them(tmp_path: Path) -> None:
     with ray_cluster(1) as cluster:
         able = cluster.joined(4, "--num-gpus=1")
         desk = ClusterDesk(tmp_path / "desk", cluster)
-        with searching(desk, "--gpus-per-trial", "0.5", "--cpus-per-trial", "1.5", "--device", "cpu") as process:
+        del desk.environment["RAY_ADDRESS"]
+        words = ("--gpus-per-trial", "0.5", "--cpus-per-trial", "1.5", "--device", "cpu", "--address", cluster.address)
+        with searching(desk, *words, search=NOTED) as process:
             told(process, 3)
             counted = [len(node.workers()) for node in cluster.nodes]
             finished(process)

@@ -1,11 +1,12 @@
-"""A search goes on whatever dies of its cluster: workers, nodes, its own driver; and uses what joins later."""
+"""A search goes on whatever else happens to its cluster: nodes that hang, that all die, that join; a head that dies."""
 
 from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import time
-from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -15,132 +16,99 @@ from ressearch.data import load_search_data
 from ressearch.space import SearchSpace
 from ressearch.training import measure
 from ressearch.trial import Fidelity, Recipe
-from tests.cluster_desk import TRIALS, WORDS, ClusterDesk, Found, finished, searching, told
-from tests.ray_cluster import QUICK, Node, RayCluster, descendants, name_of, ray_cluster, wait_for
-from tests.test_search import SPACE, Desk
+from tests.cluster_desk import WORDS, ClusterDesk, Found, finished, searching, told
+from tests.cluster_places import Place
+from tests.ray_cluster import QUICK, descendants, name_of, ray_cluster, wait_for
+from tests.test_search import SPACE
 
+pytest_plugins = ["tests.cluster_fixtures"]
 pytestmark = pytest.mark.cluster
-
-
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Found:
-    """What a search on one machine finds, see `test_cluster`."""
-    from tests.cluster_desk import FOUND
-
-    desk = Desk(tmp_path_factory.mktemp("undisturbed"))
-    status, _, err = desk.run(*WORDS, "--workers", "2")
-    assert status == 0, err
-    return desk.rows(FOUND)
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[RayCluster]:
-    with ray_cluster(0, QUICK) as cluster:
-        yield cluster
+two_raylets = pytest.mark.parametrize("standing_place", ["two raylets"], indirect=True)
 
 
 @pytest.fixture
-def nodes(running: RayCluster) -> Iterator[list[Node]]:
-    """Two nodes of one core each; whatever a test has made of them, they are gone after it."""
-    nodes = [running.joined(), running.joined()]
-    yield nodes
-    for node in running.nodes[1:]:
-        running.remove(node)
+def desk(place: Place, tmp_path: Path) -> ClusterDesk:
+    return ClusterDesk(tmp_path / "desk", place.cluster)
 
 
-@pytest.fixture
-def desk(running: RayCluster, tmp_path: Path) -> ClusterDesk:
-    return ClusterDesk(tmp_path / "desk", running)
-
-
-def test_a_worker_is_killed(desk: ClusterDesk, nodes: list[Node], undisturbed: Found) -> None:
+@two_raylets
+def test_both_nodes_die_and_another_joins(place: Place, desk: ClusterDesk, undisturbed: Found) -> None:
     with searching(desk) as process:
         told(process, 4)
-        for pid in nodes[0].workers():
-            os.kill(pid, signal.SIGKILL)
-        finished(process)
-    desk.assert_accounted(undisturbed)
-    assert len(desk.worked()) >= 3
-
-
-def test_a_node_dies(desk: ClusterDesk, nodes: list[Node], undisturbed: Found) -> None:
-    with searching(desk) as process:
-        told(process, 4)
-        nodes[0].kill()
-        finished(process)
-    desk.assert_accounted(undisturbed)
-
-
-def test_both_nodes_die_and_another_joins(
-    running: RayCluster, desk: ClusterDesk, nodes: list[Node], undisturbed: Found
-) -> None:
-    with searching(desk) as process:
-        told(process, 4)
-        for node in nodes:
+        for node in place.nodes:
             node.kill()
-        running.joined()
+        place.cluster.joined()
         finished(process)
     desk.assert_accounted(undisturbed)
 
 
-def test_a_node_hangs_and_comes_back_as_a_zombie(desk: ClusterDesk, nodes: list[Node], undisturbed: Found) -> None:
+@two_raylets
+def test_the_last_words_of_a_worker_on_another_node_are_told(place: Place, desk: ClusterDesk) -> None:
+    """Three of them are ended by SIGSEGV over one trial; the driver's node asks theirs for the log."""
+    (desk.path / "tiny.yaml").write_text(SPACE.replace("epochs: 1", "epochs: 2000"), encoding="utf-8")
+    killed: list[str] = []
+    with searching(desk, "--trials", "1") as process:
+        while process.poll() is None:
+            for worker in set(training(desk)) - set(killed):
+                os.kill(int(worker.partition("/")[2]), signal.SIGSEGV)
+                killed.append(worker)
+            time.sleep(0.1)
+        finished(process, 5)
+    ((worker, error),) = desk.rows("select worker, error from trials")
+    assert (len(killed), worker) == (3, killed[-1])
+    assert f"-{str(worker).partition('/')[2]}.err on " in str(error)
+    assert "*** SIGSEGV received at time=" in str(error)
+
+
+def training(desk: ClusterDesk) -> list[str]:
+    """The workers of trials that run, as the store has them; none before there is a store."""
+    with suppress(sqlite3.OperationalError):
+        found = desk.rows("select worker from trials where state = 'running' and worker is not null")
+        return [str(worker) for (worker,) in found]
+    return []
+
+
+@two_raylets
+def test_a_node_hangs_and_comes_back_as_a_zombie(place: Place, desk: ClusterDesk, undisturbed: Found) -> None:
     """It is given up while it is stopped; then what it was about to say is no longer heard."""
     with searching(desk) as process:
         told(process, 4)
-        nodes[0].send(signal.SIGSTOP)
-        stopped = time.monotonic()
-        told(process, 12)
-        time.sleep(max(0.0, 8 - (time.monotonic() - stopped)))
-        nodes[0].send(signal.SIGCONT)
+        place.nodes[0].send(signal.SIGSTOP)
+        place.cluster.await_alive(2)
+        place.nodes[0].send(signal.SIGCONT)
         finished(process)
     desk.assert_accounted(undisturbed)
 
 
-@pytest.mark.parametrize("done", [1, 6, 12])
-def test_the_driver_is_killed_and_the_same_command_goes_on(
-    desk: ClusterDesk, nodes: list[Node], undisturbed: Found, done: int
-) -> None:
+@two_raylets
+def test_a_node_that_joins_later_is_used(place: Place, desk: ClusterDesk, undisturbed: Found) -> None:
+    """The worker of the first waits until that of the second has done something."""
+    place.cluster.remove(place.nodes[1])
+    place.cluster.await_alive(2)
     with searching(desk) as process:
-        told(process, done)
-        before = [pid for node in nodes for pid in node.workers()]
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        kept = set(desk.found())
-        wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in before), "workers outlive their driver")
-    status, _, err = desk.run(*WORDS)
-    assert status == 0, err
-    desk.assert_accounted(undisturbed, resumed=True)
-    assert len(kept) >= done
-    assert kept <= set(desk.found())
+        told(process, 2)
+        place.nodes[0].pause_workers()
+        place.cluster.joined()
+        told(process, 6)
+        place.nodes[0].send(signal.SIGCONT)
+        finished(process)
+    desk.assert_accounted(undisturbed)
+    assert len(desk.worked()) == 2
 
 
-def test_a_node_that_joins_later_is_used(running: RayCluster, desk: ClusterDesk, undisturbed: Found) -> None:
-    running.joined()
-    try:
-        with searching(desk) as process:
-            told(process, 2)
-            running.joined()
-            finished(process)
-        desk.assert_accounted(undisturbed)
-        assert len(desk.worked()) == 2
-    finally:
-        for node in running.nodes[1:]:
-            running.remove(node)
-
-
+@two_raylets
 def test_an_interrupted_search_leaves_the_cluster_to_others(
-    desk: ClusterDesk, nodes: list[Node], undisturbed: Found
+    place: Place, desk: ClusterDesk, undisturbed: Found
 ) -> None:
     with searching(desk) as process:
         told(process, 4)
         process.send_signal(signal.SIGTERM)
         err = finished(process, 143)
-    assert f" --address {desk.cluster.address}" in err
-    assert all(node.is_up for node in nodes)
-    status, _, err = desk.run(*WORDS)
+    assert f" --address {place.cluster.address}" in err
+    assert all(node.is_alive for node in place.nodes)
+    status, _, err = desk.run(*WORDS, "--address", "auto")
     assert status == 0, err
     desk.assert_accounted(undisturbed, resumed=True)
-    assert len(undisturbed) == TRIALS
 
 
 def test_the_head_dies_and_the_same_command_goes_on_with_another(tmp_path: Path, undisturbed: Found) -> None:
@@ -153,8 +121,8 @@ def test_the_head_dies_and_the_same_command_goes_on_with_another(tmp_path: Path,
             told(process, 4)
             (server,) = (pid for pid in descendants(cluster.nodes[0].process.pid) if name_of(pid) == "gcs_server")
             os.kill(server, signal.SIGKILL)
-            process.communicate(timeout=90)
-            assert process.returncode != 0
+            process.communicate()
+            assert process.returncode not in (0, -signal.SIGKILL), "it did not end by itself"
         kept = set(desk.found())
     with ray_cluster(1, QUICK) as cluster:
         again = ClusterDesk(tmp_path / "desk", cluster)
@@ -165,13 +133,12 @@ def test_the_head_dies_and_the_same_command_goes_on_with_another(tmp_path: Path,
     assert kept <= set(again.found())
 
 
-LONG_EPOCHS = 60
+LONG_EPOCHS = 100
 
 
+@two_raylets
 @pytest.mark.usefixtures("one_thread")
-def test_a_trial_goes_on_from_its_checkpoint_on_another_node(
-    running: RayCluster, desk: ClusterDesk, nodes: list[Node], tmp_path: Path
-) -> None:
+def test_a_trial_goes_on_from_its_checkpoint_on_another_node(place: Place, desk: ClusterDesk, tmp_path: Path) -> None:
     """Its node dies, then the search itself; the epochs that its checkpoints tell of never go back."""
     text = SPACE.replace("epochs: 1", f"epochs: {LONG_EPOCHS}")
     (desk.path / "tiny.yaml").write_text(text, encoding="utf-8")
@@ -180,7 +147,7 @@ def test_a_trial_goes_on_from_its_checkpoint_on_another_node(
     process = desk.start(*words)
     try:
         wait_for(lambda: look(tmp_path / "shared", seen) >= 5, "no checkpoint")
-        next(node for node in nodes if node.workers()).kill()
+        next(node for node in place.nodes if node.workers()).kill()
         killed_at = seen[-1]
         attempts = len(list((tmp_path / "shared").rglob("*.pt")))
         wait_for(lambda: len(list((tmp_path / "shared").rglob("*.pt"))) > attempts, "nobody went on")

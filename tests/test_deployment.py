@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shlex
 import subprocess
-from collections.abc import Iterator
-from copy import deepcopy
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -22,15 +19,12 @@ from hypothesis import strategies as st
 
 from benchmarks import cluster_plan
 from ressearch.cli import cli
-from ressearch.deployment import KINDS, Cluster, Versions, template
+from ressearch.deployment import KINDS, Cluster, template
 from ressearch.errors import TemplateError
 from tests.conftest import ROOT
-from tests.kuberay_schema import MANIFESTS, POD_TEMPLATE
+from tests.deployed import CLUSTERS, PINNED, VERSIONS, manifests, ray_cluster
 
 DEPLOY = ROOT / "deploy"
-PINNED = dict(re.findall(r"^(\S+)==(\S+)$", (ROOT / "constraints.txt").read_text(), re.MULTILINE))
-VERSIONS = Versions(PINNED["ray"], "3.11")
-CLUSTERS = [Cluster(), Cluster(nodes=250, cpus=16, gpus=4, memory=128, storage="s3://bucket/folder", space="mine.yaml")]
 
 words = st.text("abcXYZ019_./:@+=-", min_size=1, max_size=20).filter(lambda word: word[0] not in ":@+=-")
 
@@ -46,19 +40,6 @@ def refused(*arguments: str) -> str:
         CliRunner().invoke(cli, ["cluster", "template", *arguments], catch_exceptions=False, standalone_mode=False)
     assert caught.value.exit_status == 2
     return str(caught.value)
-
-
-def manifests(cluster: Cluster = CLUSTERS[0]) -> list[dict[str, Any]]:
-    return list(yaml.load_all(template("kuberay", cluster, VERSIONS), yaml.CSafeLoader))
-
-
-def ray_cluster(cluster: Cluster = CLUSTERS[0]) -> dict[str, Any]:
-    return dict(manifests(cluster)[-1]["spec"]["rayClusterSpec"])
-
-
-def pods(cluster: Cluster = CLUSTERS[0]) -> list[dict[str, Any]]:
-    found = ray_cluster(cluster)
-    return [group["template"] for group in (found["headGroupSpec"], *found["workerGroupSpecs"])]
 
 
 def instructions(text: str) -> list[tuple[str, str]]:
@@ -241,90 +222,6 @@ def test_ray_takes_the_cloud_of_the_readme() -> None:
     assert config["head_node_type"] in types
     assert all(node["max_workers"] >= node["min_workers"] for node in types.values())
     assert cloud["provider"]["use_internal_ips"]
-
-
-# KubeRay
-
-
-@pytest.mark.parametrize("cluster", CLUSTERS, ids=["usual", "large"])
-def test_every_manifest_has_the_fields_of_its_kind(cluster: Cluster) -> None:
-    for manifest in manifests(cluster):
-        jsonschema.validate(manifest, MANIFESTS[manifest["apiVersion"], manifest["kind"]])
-    for pod in pods(cluster):
-        jsonschema.validate(pod, POD_TEMPLATE)
-
-
-def paths(value: Any, before: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """Where mappings with fixed keys stand; those of labels, resources and parameters are free."""
-    free = {"labels", "matchLabels", "requests", "limits", "rayStartParams"}
-    if isinstance(value, dict) and not free & {*before[-1:]}:
-        yield before
-        for key, inner in value.items():
-            yield from paths(inner, (*before, key))
-    elif isinstance(value, list):
-        for index, inner in enumerate(value):
-            yield from paths(inner, (*before, index))
-
-
-def test_a_misspelt_field_is_seen_wherever_it_stands() -> None:
-    for manifest in json.loads(json.dumps(manifests())):  # without what YAML lets two places share
-        validator = jsonschema.Draft202012Validator(MANIFESTS[manifest["apiVersion"], manifest["kind"]])
-        assert validator.is_valid(manifest)
-        for path in paths(manifest):
-            damaged = place = deepcopy(manifest)
-            for key in path:
-                place = place[key]
-            place["misspelt"] = 1
-            assert not validator.is_valid(damaged), path
-
-
-def test_the_operator_turns_authentication_on() -> None:
-    assert ray_cluster()["authOptions"] == {"mode": "token"}
-    assert ray_cluster()["rayVersion"] == PINNED["ray"]
-
-
-def test_what_a_pod_mounts_and_asks_for_is_there() -> None:
-    made = {(manifest["kind"], manifest["metadata"]["name"]) for manifest in manifests()}
-    for pod in pods():
-        volumes = {volume["name"]: volume["persistentVolumeClaim"]["claimName"] for volume in pod["spec"]["volumes"]}
-        assert {("PersistentVolumeClaim", claim) for claim in volumes.values()} <= made
-        assert {mount["name"] for mount in pod["spec"]["containers"][0]["volumeMounts"]} == set(volumes)
-    store = pods()[0]["spec"]["containers"][0]["env"][-1]["valueFrom"]["secretKeyRef"]
-    command = "kubectl create secret generic {name} --from-literal={key}=".format(**store)
-    assert command in template("kuberay", versions=VERSIONS)
-
-
-@pytest.mark.parametrize("cluster", CLUSTERS, ids=["usual", "large"])
-def test_pods_are_bounded_and_may_do_little(cluster: Cluster) -> None:
-    for pod in pods(cluster):
-        (container,) = pod["spec"]["containers"]
-        assert container["resources"]["requests"] == container["resources"]["limits"]
-        assert {"cpu", "memory"} <= set(container["resources"]["limits"])
-        assert pod["spec"]["securityContext"]["runAsNonRoot"]
-        assert not pod["spec"]["automountServiceAccountToken"]
-        assert container["securityContext"] == {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
-
-
-def test_the_network_policy_covers_all_pods_and_lets_others_reach_the_dashboard_only() -> None:
-    policy = next(manifest for manifest in manifests() if manifest["kind"] == "NetworkPolicy")["spec"]
-    labels = policy["podSelector"]["matchLabels"]
-    assert all(labels.items() <= pod["metadata"]["labels"].items() for pod in pods())
-    inside, outside = policy["ingress"]
-    assert inside == {"from": [{"podSelector": {"matchLabels": labels}}]}
-    assert outside["ports"] == [{"protocol": "TCP", "port": 8265}]
-    assert all(peer["podSelector"] for peer in outside["from"])  # an empty one is all pods
-
-
-@pytest.mark.parametrize("cluster", CLUSTERS, ids=["usual", "large"])
-def test_a_worker_has_what_its_trials_ask_for(cluster: Cluster) -> None:
-    command = shlex.split(manifests(cluster)[-1]["spec"]["entrypoint"])
-    flags = dict(zip(command[3::2], command[4::2], strict=True))
-    (group,) = ray_cluster(cluster)["workerGroupSpecs"]
-    limits = group["template"]["spec"]["containers"][0]["resources"]["limits"]
-    at_once = cluster.gpus or cluster.cpus
-    assert group["replicas"] == cluster.nodes
-    assert int(limits["cpu"]) == at_once * int(flags["--cpus-per-trial"])
-    assert int(limits["nvidia.com/gpu"]) == cluster.gpus == cluster.gpus * int(flags.get("--gpus-per-trial", 1))
 
 
 # Docker

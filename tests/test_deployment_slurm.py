@@ -254,6 +254,7 @@ def test_a_search_whose_time_is_over_goes_on_in_its_next_run(job: Job) -> None:
     told = job.read("output")
     assert len(trials_of(job, "whole.db")) == 24
     assert not [number for number in done if f": trial {number}," in told]  # none was trained again
+    assert not list((job.folder / "checkpoints").rglob("*.pt*"))  # the second run knew the first one's for its own
 
 
 def trials_of(job: Job, name: str) -> dict[int, TrialState]:

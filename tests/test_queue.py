@@ -184,3 +184,28 @@ def test_on_another_machine_the_time_limit_is_known_by_the_clock(bench: Bench) -
 def test_workers_share_the_gpus(gpus: int, workers: int, share: float) -> None:
     assert gpu_share(gpus, workers) == pytest.approx(share)
     assert workers <= gpus * round(1 / share), "or some would never start"
+
+
+def test_who_trains_a_trial_is_known_while_it_is_trained(bench: Bench) -> None:
+    bench.queue.take("a")
+    assert bench.trial().worker is None
+    bench.queue.started("a", "here/1")
+    assert bench.trial().worker == "here/1"
+    bench.queue.bury("a", "killed")
+    assert bench.trial().worker is None, "nobody's, until it is taken again"
+    for name in ("b", "c"):
+        bench.queue.take(name)
+        bench.queue.started(name, f"here/{name}")
+        bench.queue.bury(name, "killed")
+    assert (bench.trial().worker, bench.trial().failure) == ("here/c", Failure.WORKER_DIED), (
+        "the last that died over it"
+    )
+    bench.queue.started("c", "late/1")
+    assert bench.trial().worker == "here/c"
+
+
+def test_a_study_that_goes_on_has_no_workers_yet(bench: Bench, demo: SearchSpace, digits: SearchData) -> None:
+    bench.queue.take("a")
+    bench.queue.started("a", "here/1")
+    StudyBooks(demo, digits, bench.store, bench.queue.books.study, 2)
+    assert bench.trial().worker is None

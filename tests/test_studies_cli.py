@@ -111,7 +111,7 @@ def test_the_status_of_a_study(file: Path, call: Call) -> None:
         "space      demo",
         "data       digits",
         "objective  pareto",
-        "state      interrupted: nobody drives it; `ressearch search` with its --name goes on",
+        "state      interrupted: nobody drives it; `ressearch resume first` goes on with it",
         "trials     3 of 6 ended: 2 complete, 1 failed, 1 running",
         f"front      2 network(s), the best 97.50 % ({ids[1]})",
     ]
@@ -124,7 +124,63 @@ def test_the_status_of_a_study(file: Path, call: Call) -> None:
         "running": 1, "stopped": 0, "complete": 2, "failed": 1, "reused": 0, "front": 2,
         "best": {"accuracy": 0.975, "id": ids[1]}, "trials_per_hour": None, "seconds_left": None,
         "last": {"trial": 2, "id": ids[2], "state": "failed", "at": "2026-11-28T09:27:29Z", "accuracy": None},
+        "nodes": [], "workers": None,
     }  # fmt: skip
+
+
+@pytest.fixture
+def nodes(tmp_path: Path) -> Path:
+    """A store whose study runs on two nodes, one of a long name."""
+    path = tmp_path / "nodes.db"
+    with closing(Store.create(path)) as store:
+        study = store.create_study(replace(STUDY, search={"trials": 9, "gpus_per_trial": 0.25}))
+        for number, worker in enumerate(("gpu-0/7", "gpu-0/7", LONG + "/1", "gpu-0/7")):
+            complete(store, study, number, 10 + number)
+            with store._database.writing() as connection:
+                connection.exec_driver_sql(f"UPDATE trials SET worker = '{worker}' WHERE number = {number}")
+                connection.exec_driver_sql(f"UPDATE trials SET finished = {BEGUN} + 4 * number")
+                connection.exec_driver_sql("UPDATE measurements SET peak_memory = 3221225472, device = 'NVIDIA H200'")
+        for number, worker in ((4, "gpu-0/7"), (5, LONG + "/1"), (6, LONG + "/2")):
+            begin(store, study, number, 10 + number)
+            store.assign(study, number, worker)
+    return path
+
+
+LONG = "worker-of-a-cluster-on-kubernetes-7f9c"
+TABLE = """\
+workers    33 % of their time in training, 4.00 s from a trial to the next
+
+node                  running  ended  failed   memory  GPUs  device
+worker-o...etes-7f9c        2      1       0  3.0 GiB   0.5  NVIDIA H200
+gpu-0                       1      3       0  3.0 GiB  0.25  NVIDIA H200
+"""
+
+
+def test_nodes_and_workers_are_told_in_80_columns(nodes: Path, call: Call) -> None:
+    """Of gpu-0 at 0, 4 and 12 seconds, two seconds each: two of four, and two of eight."""
+    with closing(Store.open(nodes)) as store, store.sole_driver(STUDY.name):
+        status, out, err = call("status", "--store", str(nodes))
+        page = json.loads(call("status", "--store", str(nodes), "-f", "json")[1])
+    assert (status, err) == (0, "")
+    assert out.endswith(TABLE)
+    assert max(map(len, out.splitlines())) <= 80
+    assert page["workers"] == {"trainings": 2, "gap_seconds": 4.0, "trained": 4 / 12}
+    assert page["nodes"][1] == {
+        "node": LONG, "running": 2, "ended": 1, "failed": 0, "devices": ["NVIDIA H200"], "peak_memory": 3_221_225_472,
+        "gpus": 0.5,
+    }  # fmt: skip
+
+
+def test_many_nodes_leave_the_page_one(tmp_path: Path, call: Call) -> None:
+    path = tmp_path / "many.db"
+    with closing(Store.create(path)) as store:
+        study = store.create_study(STUDY)
+        for number in range(15):
+            begin(store, study, number, 10 + number)
+            store.assign(study, number, f"n{number:02}/1")
+    lines = call("status", "--store", str(path))[1].splitlines()
+    assert [line.split()[0] for line in lines[-13:-1]] == [f"n{number:02}" for number in range(12)]
+    assert lines[-1] == "and 3 more node(s); -f json tells of all"
 
 
 def test_without_a_name_it_is_that_of_the_last_study(file: Path, call: Call) -> None:

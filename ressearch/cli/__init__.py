@@ -26,6 +26,7 @@ from ressearch.cli.proxies import proxies
 from ressearch.cli.query import query
 from ressearch.cli.questions import best, show
 from ressearch.cli.report import report
+from ressearch.cli.resume import resume
 from ressearch.cli.search import search
 from ressearch.cli.spaces import cost, explain, sample, schema, size, validate
 from ressearch.cli.stop import stop
@@ -49,6 +50,7 @@ def cli() -> None:
 
 for verb in (
     search,
+    resume,
     status,
     stop,
     runs,

@@ -12,12 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ressearch.cli.completion import complete_study
 from ressearch.cli.notes import complain, is_quiet, note, said_by
 from ressearch.cli.options import (
     FAILED_TRIALS,
-    NumberType,
-    checked_name,
     console,
     migrated_first,
     print_remarks,
@@ -26,9 +23,9 @@ from ressearch.cli.options import (
     store_option,
 )
 from ressearch.cli.plan import plan, print_plan
-from ressearch.cli.settings import AIMS, PLACES, Settings, given, settled
+from ressearch.cli.search_options import OPTIONS, search_options
+from ressearch.cli.settings import AIMS, PLACES, Settings, given, require_use_of_storage, settled
 from ressearch.place import DEFAULT_STORE
-from ressearch.trial import OBJECTIVES, PROPOSERS
 
 if TYPE_CHECKING:
     from ressearch.search.study import Progress
@@ -37,47 +34,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--data", "source", help="Data set by name (digits), an .npz file, or a directory: IDX, CIFAR, images.")
-@click.option("--trials", type=click.IntRange(1), help="Trials of the study in total.")
-@click.option("--workers", type=click.IntRange(1), help="Trials that run at once.  [default: number of cores]")
-@click.option("--seed", type=click.IntRange(0, 10**9), help="Seed of the proposals and of every training.")
-@click.option(
-    "--name",
-    callback=checked_name,
-    shell_complete=complete_study,
-    help="Name of the study; an existing one goes on.  [default: the file's name:]",
-)
-@click.option("--evaluator", metavar="MODULE:FUNCTION", help="Your own training; it brings its own data, see README.")
-@click.option(
-    "--time-limit", type=click.IntRange(0, 10**7), help="Seconds that a trial may take, 0 for any.  [default: 3600]"
-)
-@click.option(
-    "--device", type=click.Choice(["auto", "cpu", "cuda"]), help="What trains.  [default: auto, a GPU if there is one]"
-)
-@click.option("--proposer", type=click.Choice(PROPOSERS), help=f"Who proposes networks.  [default: {PROPOSERS[0]}]")
-@click.option("--objective", type=click.Choice(OBJECTIVES), help=f"What for.  [default: {OBJECTIVES[0]}, the front]")
-@click.option("--max-macs", type=NumberType("count"), help="The most MACs of a proposal, e.g. 150M.")
-@click.option(
-    "--early-terminate/--no-early-terminate",
-    default=None,
-    help="Whether to go by early_terminate: in FILE, or train every network for all epochs.  [default: as FILE says]",
-)
-@click.option(
-    "--address",
-    envvar=["RESSEARCH_SEARCH_ADDRESS", "RAY_ADDRESS"],
-    help="Ray cluster to search on: auto, HOST:PORT, or local for none.  [default: local]",
-)
-@click.option(
-    "--cpus-per-trial", type=click.FloatRange(0, min_open=True), help="CPUs that a trial holds.  [default: 1]"
-)
-@click.option(
-    "--gpus-per-trial",
-    type=click.FloatRange(0),
-    help="GPUs that a trial holds, e.g. 0.25.  [default: as --device says]",
-)
-@click.option(
-    "--storage", metavar="FOLDER|URL", help="Where a cluster's nodes share checkpoints; else each keeps its own."
-)
+@search_options("SEARCH", tuple(OPTIONS))
 @click.option("--dry-run", is_flag=True, help="Say what would be done and how long it would take, and do nothing.")
 @click.option("-f", "--format", "form", type=click.Choice(["table", "json"]), help="Of --dry-run.  [default: table]")
 @store_option
@@ -95,15 +52,24 @@ def search(file: Path, dry_run: bool, form: str | None, **flags: Any) -> None:
     space = SearchSpace.load(file)
     print_remarks(space)
     settings = settled(space, given(click.get_current_context(), flags))
-    if settings["storage"].is_given and not settings["address"].value:
-        raise click.UsageError("--storage is for the checkpoints of a cluster: give --address too")
+    require_use_of_storage(settings)
     if dry_run:
         print_plan(plan(space, settings), form or "table")
         return
-    _search(space, file, settings)
+    drive(space, settings, again=lambda flag: _command_to_resume(file, settings, flag))
 
 
-def _search(space: SearchSpace, file: Path, settings: Settings) -> None:
+def drive(
+    space: SearchSpace,
+    settings: Settings,
+    *,
+    again: Callable[[list[str]], str],
+    ended: Callable[[Progress], None] = lambda last: None,
+) -> None:
+    """Search until nothing is left to do, and say how it ended; exits where trials failed, and after an interrupt.
+
+    again: the command that goes on, with words that name the store. ended: is told of the end before others are.
+    """
     values = {name: setting.value for name, setting in settings.items()}
     migrated_first(values["store"])
 
@@ -118,9 +84,9 @@ def _search(space: SearchSpace, file: Path, settings: Settings) -> None:
             last = run_study(space, watch=watch, say=say, aim=aim, **rest)
     except Interrupted as interruption:
         flag, beside = store_flag(values["store"])
-        again = _command_to_resume(file, settings, flag)
-        complain(f"\ninterrupted; every finished trial is kept. To go on{beside}:\n  {again}")
+        complain(f"\ninterrupted; every finished trial is kept. To go on{beside}:\n  {again(flag)}")
         os._exit(128 + interruption.signal)  # a half-started Ray may crash when Python ends in the ordinary way
+    ended(last)
     _report_end(last, values["name"], values["store"])
 
 

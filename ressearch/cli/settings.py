@@ -1,4 +1,7 @@
-"""What a search is told, and where each setting comes from: a flag, the environment, the file, or what is usual."""
+"""What a search is told, and where each setting comes from: a flag, the environment, the file, or what is usual.
+
+One that is resumed goes by what its study was begun with before it goes by the file.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,7 @@ from ressearch.trial import OBJECTIVES, PROPOSERS
 
 if TYPE_CHECKING:
     from ressearch.space import SearchSpace
+    from ressearch.trial import Study
 
 TIME_LIMIT = 3_600
 AIMS = ("proposer", "objective", "max_macs")
@@ -27,6 +31,7 @@ class Source(StrEnum):
 
     FLAG = "flag"
     ENVIRONMENT = "environment"
+    STUDY = "study"
     FILE = "file"
     DEFAULT = "default"
 
@@ -55,14 +60,16 @@ def given(context: click.Context, names: Mapping[str, Any]) -> dict[str, Setting
     return {name: Setting(names[name], _GIVEN[source]) for name, source in sources.items() if source in _GIVEN}
 
 
-def settled(space: SearchSpace, told: Settings) -> dict[str, Setting]:
+def settled(space: SearchSpace, told: Settings, begun: Settings | None = None) -> dict[str, Setting]:
     """Every setting of a search: what was given, else what the file says, else what is usual.
+
+    begun: what a study was begun with that goes on; that goes before the file.
 
     `source` is the data set, which `evaluator` replaces: the one from the stronger source holds, in a file the
     evaluator. Raises UsageError for what does not go together.
     """
     usual = {name: Setting(value, Source.DEFAULT) for name, value in _usual().items()}
-    settings = _trained(usual | _of_file(space) | dict(told), told)
+    settings = _trained(usual | _of_file(space) | dict(begun or {}) | dict(told), told)
     if told.get("early_terminate", Setting(False, Source.DEFAULT)).value and space.grammar.early_terminate is None:
         raise click.UsageError("--early-terminate needs early_terminate: in the file, which says how")
     settings = _placed(settings)
@@ -85,6 +92,29 @@ def _of_file(space: SearchSpace) -> dict[str, Setting]:
     found |= {"source": grammar.dataset} if grammar.dataset else {}
     found |= {"early_terminate": True} if grammar.early_terminate else {}
     return {name: Setting(value, Source.FILE) for name, value in found.items()}
+
+
+def of_study(space: SearchSpace, study: Study, told: Settings) -> dict[str, Setting]:
+    """What a study was begun with, as far as the store knows it; what belongs to the place only where that is alike."""
+    search = dict(study.search or {})
+    there, here = begun_on_cluster(study), (_of_file(space) | dict(told)).get("address")
+    alike = there == (here is not None and here.value not in ("", "local"))
+    known = ("trials", "time_limit", "device", "early_terminate", *AIMS, *(("workers",) if alike else ()))
+    known += ("cpus_per_trial", "gpus_per_trial") if there and alike else ()
+    values = {name: search[name] for name in known if name in search} | {"name": study.name, "seed": study.seed}
+    values |= {"source": study.data_source, "evaluator": study.evaluator.partition("@")[0]}
+    return {name: Setting(value, Source.STUDY) for name, value in values.items()}
+
+
+def require_use_of_storage(settings: Settings) -> None:
+    """Raise UsageError where a storage is given that nobody would use."""
+    if settings["storage"].is_given and not settings["address"].value:
+        raise click.UsageError("--storage is for the checkpoints of a cluster: give --address too")
+
+
+def begun_on_cluster(study: Study) -> bool:
+    """Whether a study's first search was on a Ray cluster: what its trials hold is kept of those alone."""
+    return "cpus_per_trial" in (study.search or {})
 
 
 def _trained(settings: dict[str, Setting], told: Settings) -> dict[str, Setting]:

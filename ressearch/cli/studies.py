@@ -36,11 +36,14 @@ SHARE = 4
 @format_option("table", "json")
 @store_option
 def status(study: str | None, watch: bool, form: str, store: str | Path) -> None:
-    """Print how STUDY goes: what has ended, what runs, how fast, and whether anybody drives it.
+    """Print how STUDY goes: what has ended, what runs where, how fast, and whether anybody drives it.
 
     STUDY is the one begun last if none is named. All is read from the store, so that any terminal may ask, on any
-    machine that the store is open to. With --watch a terminal is redrawn every second; elsewhere a line is printed
-    whenever something has changed, with -f json one object a line. Ctrl-C ends it, and leaves the search alone.
+    machine that the store is open to. Of workers is told what they did between the end of a trial and the end of their
+    next: the share of that time in training, and how long until the first batch, the median; of nodes how many trials
+    run there and ended there, and the most memory of a measurement. With --watch a terminal is redrawn every second;
+    elsewhere a line is printed whenever something has changed, with -f json one object a line. Ctrl-C ends it, and
+    leaves the search alone.
     """
     opened = opened_store(store)
     study_id = opened.study(study)[0]
@@ -122,9 +125,8 @@ FORMATS: dict[str, Callable[[Status], None]] = {"table": _status_table, "json": 
 def runs(form: str, store: str | Path) -> None:
     """Print the studies in the store, the last begun first.
 
-    Trials are those that have ended, of as many as were asked for when the study began; the front is that of accuracy
-    and MACs. A study is running while a process drives it, interrupted while trials are open that nobody trains, and
-    else finished.
+    Trials are those that have ended, of as many as were asked for last; the front is that of accuracy and MACs. A
+    study is running while a process drives it, interrupted while trials are open that nobody trains, and else finished.
     """
     overviews = opened_store(store).overviews()
     RUN_FORMATS[form](overviews)

@@ -7,6 +7,8 @@ Why it is built so (Ray 2.60):
 - Starting an actor and importing torch takes seconds, so actors are reused. A trial's first step is its whole
   training; then it idles until another trial has need of its worker (see `_Stopper`), since Tune hands a worker on only
   while another trial is waiting for it, and stops it otherwise.
+- Tune keeps every trial that it has seen, and looks at each of them in every step. Ours forgets what has ended (see
+  `_Scheduler`), so one Tuner does for a search of any length, and no slot waits for the slowest trial but at the end.
 - A worker returns its errors as values, with their traceback. What Tune reports as an error is a worker that died.
 """
 
@@ -21,10 +23,13 @@ from typing import Any
 import ray
 from ray import tune
 from ray.tune.experiment import Trial
+from ray.tune.progress_reporter import TrialProgressCallback
+from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
 from ressearch.data import SearchData
 from ressearch.search.cluster import Site, Slots, on_every_node, require_holder, started, stores
+from ressearch.search.places import Place, Places, last_words
 from ressearch.search.queue import Escape, Queue, Say, Terms, Watch
 from ressearch.search.shelf import fits, packed
 from ressearch.search.signals import Signals, caught_signals
@@ -33,8 +38,13 @@ from ressearch.search.study import StudyBooks
 from ressearch.search.worker import Worker
 from ressearch.trial import Failure
 
-SEGMENT = 1_000
-"""Trials of one Tuner; its state grows with every trial that it has seen."""
+MOST_AT_ONCE = 100_000
+"""Trials, of which Tune is told; the searcher keeps to fewer, which may change."""
+
+KEPT_IN = ("_live_trials", "_stopped_trials", "_failed_trials", "_trials_to_cache")
+"""Where Tune keeps trials that have ended, beside its list of all (Ray 2.60)."""
+
+ENDED = (Trial.TERMINATED, Trial.ERROR)
 
 LOW_ON_MEMORY = "killed due to the node running low on memory"
 """What Ray's memory monitor says of a worker that it ended. Of one that the kernel ended, Ray knows no reason."""
@@ -62,7 +72,7 @@ def distribute(books: StudyBooks, terms: Terms, site: Site, data: SearchData | N
         say(_beginning(site, slots))
         if not site.address:
             ray_session.enter_context(started(site, signals))
-        _run_segments(queue, _worker(terms, site, data), slots, signals, folder)
+        _run(queue, _worker(terms, site, data), slots, signals, folder)
         if isinstance(terms.checkpoints, StoredCheckpoints) and terms.checkpoints.on_nodes:
             on_every_node(site, remove, terms.checkpoints.folder)
 
@@ -87,18 +97,14 @@ def _worker(terms: Terms, site: Site, data: SearchData | None) -> type[Worker]:
     return worker
 
 
-def _run_segments(queue: Queue, worker: type[Worker], slots: Slots, signals: Signals, folder: str) -> None:
-    while not queue.finished:
-        _run_segment(queue, worker, slots, signals, folder)
-
-
-def _run_segment(queue: Queue, worker: type[Worker], slots: Slots, signals: Signals, folder: str) -> None:
+def _run(queue: Queue, worker: type[Worker], slots: Slots, signals: Signals, folder: str) -> None:
     tuner = tune.Tuner(
         worker,
         tune_config=tune.TuneConfig(
             search_alg=_Searcher(queue, slots, signals),
-            num_samples=SEGMENT,
-            max_concurrent_trials=SEGMENT,  # the searcher keeps to fewer, which may change
+            scheduler=_Scheduler(),  # type: ignore[no-untyped-call]
+            num_samples=-1,
+            max_concurrent_trials=MOST_AT_ONCE,
             reuse_actors=True,
             trial_dirname_creator=lambda trial: str(trial.trial_id),
         ),
@@ -161,6 +167,20 @@ class _Searcher(_Unpickled, Searcher):
         """Nothing to restore: the store holds the study."""
 
 
+class _Scheduler(_Unpickled, FIFOScheduler):
+    """First come, first served, and what has ended is forgotten."""
+
+    def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
+        """Tune asks in every step, when it is done with what the step before has ended."""
+        trials: list[Trial] = tune_controller.get_trials()
+        ended = [trial for trial in trials[:-1] if trial.status in ENDED]
+        for trial in ended:  # the last stays: left with none, Tune would read its own file
+            trials.remove(trial)
+            for name in KEPT_IN:
+                getattr(tune_controller, name, set()).discard(trial)
+        return super().choose_trial_to_run(tune_controller)
+
+
 class _Stopper(_Unpickled, tune.Stopper):
     """Ends a trial, once its outcome is in the books, as soon as another can have its worker.
 
@@ -178,29 +198,45 @@ class _Stopper(_Unpickled, tune.Stopper):
         return False
 
 
-class _Callback(_Unpickled, tune.Callback):
-    """Passes outcomes on to the queue, and signals to the loop."""
+class _Callback(_Unpickled, TrialProgressCallback):
+    """Passes outcomes on to the queue, and signals to the loop.
+
+    In place of the one that Tune would add to print results, and that keeps each trial whether it prints or not.
+    """
 
     def __init__(self, queue: Queue, signals: Signals) -> None:
         self.queue, self.signals = queue, signals
+        self.places = Places()
+        self.started: dict[str, Place] = {}
 
     def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
         self.signals.check()
         self.queue.prepare()  # in Tune's own thread, which else waits for the workers' results meanwhile
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        self.queue.started(trial.trial_id)
+        place = self.places.of(trial.temporary_state.ray_actor)
+        if place is not None:
+            self.started[trial.trial_id] = place
+        self.queue.started(trial.trial_id, place.worker if place else None)
 
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
         if "outcome" in result:
+            self.started.pop(trial.trial_id, None)
             self.queue.close(trial.trial_id, result["outcome"])
+
+    def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """Nothing to do: its outcome came before."""
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         file = trial.error_file
         text = Path(file).read_text(encoding="utf-8").partition("\n")[2] if file else "the worker died"
+        place = self.started.pop(trial.trial_id, None)
         if LOW_ON_MEMORY in text:  # the rest are Ray's statistics, and who else runs on this machine
             self.queue.bury(trial.trial_id, "\n".join(text.splitlines()[:2]), Failure.OUT_OF_MEMORY)
+        elif any(phrase in text for phrase in NODE_LOST):
+            self.queue.bury(trial.trial_id, text, with_node=True)
         else:
-            self.queue.bury(trial.trial_id, text, with_node=any(phrase in text for phrase in NODE_LOST))
+            words = "" if place is None else last_words(place)
+            self.queue.bury(trial.trial_id, f"{text.rstrip()}\n{words}".rstrip())

@@ -106,10 +106,13 @@ class Queue:
         """Whether a worker that is done is to be handed on: to the next job, or to one that waits in vain for its."""
         return not self.awaits_worker() and (self.ready() or bool(self.starting))
 
-    def started(self, trial_id: str) -> None:
-        """A job has its worker."""
+    def started(self, trial_id: str, worker: str | None = None) -> None:
+        """A job has its worker, of this name if that is known."""
         self.starting.pop(trial_id, None)
         self.begun[trial_id] = time.monotonic()
+        if worker is not None and trial_id in self.jobs:
+            with _escaping():
+                self.books.assigned(self.jobs[trial_id].number, worker)
 
     @property
     def finished(self) -> bool:
@@ -200,6 +203,8 @@ class Queue:
             return
         self._settle(trial_id)
         self.lost.append(self.jobs.pop(trial_id))
+        with _escaping():
+            self.books.assigned(job.number, None)
 
     def _settle(self, trial_id: str) -> None:
         self.starting.pop(trial_id, None)

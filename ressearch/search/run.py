@@ -74,7 +74,8 @@ def run_study(
     source = "" if evaluator else source
     search = {"trials": trials, "time_limit": time_limit, "device": device, **asdict(aim or Aim())}
     search |= {} if workers is None else {"workers": workers}
-    search |= {"cpus_per_trial": site.cpus, "gpus_per_trial": site.gpus} if address else {}
+    search |= {"cpus_per_trial": site.cpus} if address else {}
+    search |= {"gpus_per_trial": site.gpus} if address or site.gpus else {}
     search["early_terminate"] = early_terminate and space.grammar.early_terminate is not None
     study = describe_study(space, data, name=name, source=source, seed=seed, evaluator=identity, search=search)
     with closing(Store.create(store)) as opened, opened.sole_driver(name):
@@ -82,7 +83,7 @@ def run_study(
         known = books.progress()
         so_far = (opened.name, name, known.done + known.failed + known.stopped, known.total)
         _LOG.info("store %s: the study %s has %d of %d trials; trains on %s", *so_far, device)
-        checkpoints = _checkpoints(store, name, site, storage)
+        checkpoints = _checkpoints(opened, store, name, site, storage)
         if address and source and source not in BUNDLED:
             source = str(Path(source).resolve())  # wherever a worker is at home
         terms = Terms(source, time_limit, checkpoints, device, max(1, int(site.cpus)), bool(site.address))
@@ -105,10 +106,12 @@ def _site(address: str, workers: int | None, device: str, cpus: float, gpus: flo
     return Site(max(1, min(workers, floor(count / gpus + 1e-9))), "", cpus, gpus), device
 
 
-def _checkpoints(store: str | Path, name: str, site: Site, storage: str) -> Checkpoints | StoredCheckpoints:
+def _checkpoints(
+    opened: Store, store: str | Path, name: str, site: Site, storage: str
+) -> Checkpoints | StoredCheckpoints:
     if not site.address:
         return Checkpoints(store, name)
-    stored = StoredCheckpoints(storage, store, name)
+    stored = StoredCheckpoints.of(storage, opened, name)
     stored.require_writable()
     return stored
 

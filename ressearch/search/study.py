@@ -136,6 +136,9 @@ class StudyBooks:
         self.exhausted = False
         self._store = store
         self._id = _begun(store, study)
+        if study.search is not None:
+            store.ask(self._id, trials)
+        store.unassign(self._id)
         past = store.trials(self._id)
         early = space.grammar.early_terminate
         self._ladder = Ladder(early.rungs(study.fidelity.epochs), early.eta) if early else Ladder([1], 1)
@@ -179,6 +182,13 @@ class StudyBooks:
                 return job
             self.complete(job.number, known)
         return None
+
+    def assigned(self, number: int, worker: str | None) -> None:
+        """Record who trains a trial, or that nobody does any more."""
+        if worker is None:
+            self._store.unassign(self._id, number)
+        else:
+            self._store.assign(self._id, number, worker)
 
     def complete(self, number: int, measurement: Measurement, worker: str | None = None) -> None:
         """Record what a trial measured, and on which worker; where its key was measured before, that counts."""

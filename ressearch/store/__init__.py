@@ -16,6 +16,7 @@ from ressearch.store.schema import SCHEMA_VERSION
 from ressearch.store.sql import Answer
 from ressearch.store.standing import Limits, Merit, Result, Standing
 from ressearch.store.store import Store, version_of
+from ressearch.store.workers import NodeUse, WorkerUse
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -30,6 +31,7 @@ __all__ = [
     "Limits",
     "Merit",
     "NetworkFacts",
+    "NodeUse",
     "Overview",
     "Result",
     "Standing",
@@ -38,6 +40,7 @@ __all__ = [
     "StudyState",
     "Upgrade",
     "What",
+    "WorkerUse",
     "database_of",
     "version_of",
 ]

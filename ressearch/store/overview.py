@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Row, func, select
 from ressearch.store import rows
 from ressearch.store.schema import measurements, recipes, studies, trials
 from ressearch.store.standing import Limits, Scope, front_of
+from ressearch.store.workers import NodeUse, WorkerUse, nodes_of, use_of
 from ressearch.trial import Study, TrialState
 
 RECENT = 200
@@ -37,9 +38,9 @@ class Overview:
     """A study as it stands.
 
     data: the data set as the user gave it, or who evaluates in place of us. objective: None of a study that was begun
-    before that was kept, as is `asked`, the number of trials that was asked for when it began. begun: seconds since
-    1970. front: networks on its Pareto front. best: the highest accuracy,
-    and the id of the cheapest network that has it. driven: whether a process drives it.
+    before that was kept, as is `asked`, the number of trials that was asked for last. begun: seconds since 1970.
+    front: networks on its Pareto front. best: the highest accuracy, and the id of the cheapest network that has it.
+    driven: whether a process drives it.
     """
 
     name: str
@@ -92,7 +93,8 @@ class Status:
     """How a study goes at `now`, seconds since 1970.
 
     reused: trials whose measurement was known. seconds_each: what a trial takes, the median of the last that were
-    trained. at_once: trials that are under way, or, while none is, that were meant to be.
+    trained. at_once: trials that are under way, or, while none is, that were meant to be. nodes: where trials are
+    trained, by name. use: of the workers' time; None as long as that is not known.
     """
 
     overview: Overview
@@ -101,6 +103,8 @@ class Status:
     seconds_each: float | None
     at_once: int
     latest: Latest | None
+    nodes: Sequence[NodeUse] = ()
+    use: WorkerUse | None = None
 
     @property
     def trials_per_hour(self) -> float | None:
@@ -128,9 +132,12 @@ def status_of(connection: Connection, study_id: int, driven: AbstractSet[str]) -
     overview = _overview(connection, row, driven)
     reused = connection.scalar(select(func.count()).where(trials.c.study_id == study_id, trials.c.reused))
     recent = connection.execute(_RECENT.where(trials.c.study_id == study_id).limit(RECENT)).all()
-    search = rows.study_of(row).search or {}
+    study = rows.study_of(row)
+    search = study.search or {}
     at_once = overview.counts[TrialState.RUNNING] or int(search.get("workers", 1))
-    return Status(overview, time.time(), reused or 0, _seconds_each(recent), at_once, _latest(recent))
+    nodes = nodes_of(connection, study_id, overview.driven, search.get("gpus_per_trial"))
+    use = use_of(connection, study_id, carried=not study.evaluator)  # whose checkpoints are not ours
+    return Status(overview, time.time(), reused or 0, _seconds_each(recent), at_once, _latest(recent), nodes, use)
 
 
 _STUDIES = select(studies, *(column for column in recipes.c if column.name != "digest")).join(recipes)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from sqlalchemy import func, select
+
 from ressearch.store.course import Course, NetworkFacts, courses_of, networks_of
 from ressearch.store.database import Database
 from ressearch.store.driver import Driver
 from ressearch.store.history import Event, events_of
 from ressearch.store.overview import Overview, Status, overviews_of, status_of
-from ressearch.store.schema import trials
+from ressearch.store.schema import architectures, trials
 from ressearch.store.sql import MOST_ROWS, SECONDS, Answer
 from ressearch.store.standing import (
     Limits,
@@ -26,6 +28,7 @@ from ressearch.store.standing import (
     results_of,
     standing_of,
 )
+from ressearch.trial import TrialState
 
 NO_LIMITS = Limits()
 
@@ -102,6 +105,19 @@ class Questions:
         """All that became known of an architecture: trials, rungs, retrainings and more, the earliest first."""
         with self._database.reading() as connection:
             return events_of(connection, architecture_id)
+
+    def macs(self, study_id: int) -> dict[int, int]:
+        """What the networks of a study's trials cost, by number of the trial."""
+        query = select(trials.c.number, architectures.c.macs).join_from(trials, architectures)
+        with self._database.reading() as connection:
+            return {row.number: row.macs for row in connection.execute(query.where(trials.c.study_id == study_id))}
+
+    def counts(self, study_id: int) -> dict[TrialState, int]:
+        """How many trials of a study are in each state."""
+        query = select(trials.c.state, func.count()).where(trials.c.study_id == study_id).group_by(trials.c.state)
+        with self._database.reading() as connection:
+            found = {row[0]: int(row[1]) for row in connection.execute(query)}
+        return {state: found.get(state.value, 0) for state in TrialState}
 
     def overviews(self) -> list[Overview]:
         """All studies as they stand, the last begun first."""

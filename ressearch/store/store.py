@@ -37,10 +37,12 @@ from ressearch.store.schema import (
 )
 from ressearch.store.schema import proxies as proxies_table
 from ressearch.store.standing import Limits, Result
+from ressearch.store.workers import assign, left
 from ressearch.store.writing import (
     KnownRecipe,
     insert_if_new,
     keep_architecture,
+    keep_asked,
     keep_measurements,
     keep_recipe,
     keep_recipes,
@@ -123,6 +125,11 @@ class Store(Questions):
         except IntegrityError as error:
             raise StudyError(f"there is a study {study.name!r} already", hint="choose another --name") from error
 
+    def ask(self, study_id: int, asked: int) -> None:
+        """Record that a study that goes on is to have so many trials."""
+        with self._database.writing() as connection:
+            keep_asked(connection, study_id, asked)
+
     def find_study(self, name: str) -> tuple[int, Study] | None:
         """The row id and the record of a study, if there is one of this name."""
         query = select(studies, *_SETTINGS).join(recipes).where(studies.c.name == name)
@@ -149,6 +156,14 @@ class Store(Questions):
             keep_architecture(connection, architecture, cost)
             connection.execute(insert(trials).values(**rows.row_of_trial(study_id, trial), started=time.time()))
 
+    def assign(self, study_id: int, number: int, worker: str) -> None:
+        """Record which worker trains a running trial; one that is not running any more is let be."""
+        assign(self._database, study_id, worker, number)
+
+    def unassign(self, study_id: int, number: int | None = None) -> None:
+        """Record that no worker trains a running trial, or any of the study's."""
+        assign(self._database, study_id, None, number)
+
     def complete(
         self,
         study_id: int,
@@ -171,8 +186,8 @@ class Store(Questions):
             keep_recipes(connection, study_id, told)
             new = keep_measurements(connection, [values], time.time()) == 1
             first = connection.execute(_MEASUREMENT.where(_is_key(measurements, key))).one()
-            changes = {"state": state.value, "measurement_id": first.id, "reused": not new, "worker": worker}
-            _finish(connection, study_id, number, changes)
+            changes = {"state": state.value, "measurement_id": first.id, "reused": not new}
+            _finish(connection, study_id, number, changes, worker)
         self._recipes |= told
         return measurement if new else rows.measurement_of(first)
 
@@ -198,11 +213,11 @@ class Store(Questions):
         """Let a stopped trial run again, up to the next rung; what it measured so far is kept among its rungs."""
         this = and_(trials.c.study_id == study_id, trials.c.number == number, trials.c.state == "stopped")
         with self._database.writing() as connection:
-            stopped = connection.execute(select(trials.c.id, trials.c.measurement_id).where(this)).one_or_none()
+            stopped = connection.execute(select(trials).where(this)).one_or_none()
             if stopped is None:
                 raise StoreError(f"trial {number} is not stopped: it cannot be promoted")
             connection.execute(insert(rungs).values(trial_id=stopped.id, measurement_id=stopped.measurement_id))
-            changes = {"state": "running", "measurement_id": None, "reused": False, "finished": None}
+            changes = {"state": "running", "measurement_id": None, "reused": False, "finished": None, **left(stopped)}
             connection.execute(update(trials).where(trials.c.id == stopped.id).values(**changes))
 
     def rungs(self, study_id: int) -> dict[int, list[tuple[Fidelity, Measurement]]]:
@@ -220,18 +235,12 @@ class Store(Questions):
                 found.setdefault(row.number, []).append((rows.fidelity_of(row), rows.measurement_of(row)))
         return found
 
-    def macs(self, study_id: int) -> dict[int, int]:
-        """What the networks of a study's trials cost, by number of the trial."""
-        query = select(trials.c.number, architectures.c.macs).join_from(trials, architectures)
-        with self._database.reading() as connection:
-            return {row.number: row.macs for row in connection.execute(query.where(trials.c.study_id == study_id))}
-
     def fail(self, study_id: int, number: int, error: str, failure: Failure, worker: str | None = None) -> None:
         """Record that a trial failed, with its traceback or message, and of which kind that is."""
         error = error.replace("\0", "\N{SYMBOL FOR NULL}")  # which no text in PostgreSQL can hold
         with self._database.writing() as connection:
-            changes = {"state": "failed", "error": error, "failure": failure.value, "worker": worker}
-            _finish(connection, study_id, number, changes)
+            changes = {"state": "failed", "error": error, "failure": failure.value}
+            _finish(connection, study_id, number, changes, worker)
 
     def known(self, key: MeasurementKey) -> Measurement | None:
         """What was measured under a key, in whatever study."""
@@ -407,13 +416,6 @@ class Store(Questions):
         with self._database.reading() as connection:
             return [record_of(columns, row) for row in connection.execute(statement)]
 
-    def counts(self, study_id: int) -> dict[TrialState, int]:
-        """How many trials of a study are in each state."""
-        query = select(trials.c.state, func.count()).where(trials.c.study_id == study_id).group_by(trials.c.state)
-        with self._database.reading() as connection:
-            found = {row[0]: int(row[1]) for row in connection.execute(query)}
-        return {state: found.get(state.value, 0) for state in TrialState}
-
     def architecture(self, prefix: str) -> tuple[Architecture, Cost]:
         """The architecture whose id begins so. Raises StoreError if there is none, or more than one."""
         if not prefix:
@@ -482,7 +484,9 @@ def _require_architecture(connection: Connection, id: str) -> None:
         raise StoreError(f"there is no architecture {id} in the store", hint="`ressearch best` lists ids")
 
 
-def _finish(connection: Connection, study_id: int, number: int, changes: Mapping[str, Any]) -> None:
+def _finish(connection: Connection, study_id: int, number: int, changes: Mapping[str, Any], worker: str | None) -> None:
+    """worker: None where it is not told, which may be the one that the trial was assigned to."""
+    changes = {**changes, **({} if worker is None else {"worker": worker})}
     this = and_(trials.c.study_id == study_id, trials.c.number == number, trials.c.state == "running")
     done = connection.execute(update(trials).where(this).values(**changes, finished=time.time()))
     if done.rowcount != 1:

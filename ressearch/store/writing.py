@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, fields
 from importlib import import_module
@@ -107,3 +108,12 @@ def rows_of_architecture(architecture: Architecture, cost: Cost) -> tuple[dict[s
     wiring = analyse(architecture)
     row = {"id": architecture.id, "graph": architecture.to_json(), **asdict(cost), **rows.row_of_analysis(wiring)}
     return row, [{"architecture_id": architecture.id, "kind": k, "count": n} for k, n in wiring.kinds.items()]
+
+
+def keep_asked(connection: Connection, study_id: int, asked: int) -> None:
+    """Record how many trials are asked for now, of a study of which it is known how it was searched."""
+    this = studies.c.id == study_id
+    told = connection.execute(select(studies.c.search).where(this)).scalar_one()
+    if told is not None:
+        search = rows.to_json({**json.loads(told), "trials": asked})
+        connection.execute(update(studies).where(this).values(search=search))

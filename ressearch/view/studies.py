@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from rich.table import Table
 
-from ressearch.store import Latest, Overview, Status
+from ressearch.store import Latest, NodeUse, Overview, Status, WorkerUse
 from ressearch.trial import TrialState
 from ressearch.view.tables import cell, clock, moment, percent, plain_table
 
@@ -65,6 +66,8 @@ def record_of_status(status: Status) -> dict[str, Any]:
         "trials_per_hour": status.trials_per_hour,
         "seconds_left": status.seconds_left,
         "last": None if latest is None else _record_of_latest(latest),
+        "nodes": [asdict(node) for node in status.nodes],
+        "workers": None if status.use is None else asdict(status.use),
     }
 
 
@@ -78,7 +81,7 @@ def status_lines(status: Status) -> list[str]:
     one, latest = status.overview, status.latest
     facts: dict[str, str] = {"study": one.name, "space": one.space, "data": one.data}
     facts |= {"objective": one.objective} if one.objective else {}
-    facts |= {"state": _STATES[one.state.value], "trials": _trials(status)}
+    facts |= {"state": _STATES[one.state.value].format(name=one.name), "trials": _trials(status)}
     if one.best is not None:
         facts["front"] = f"{one.front} network(s), the best {percent(one.best[0])} ({one.best[1]})"
     if status.trials_per_hour is not None:
@@ -86,12 +89,56 @@ def status_lines(status: Status) -> list[str]:
         facts["pace"] = f"{status.trials_per_hour:.0f} trials an hour, {status.at_once} at once{left}"
     if latest is not None:
         facts["last"] = f"{_latest(latest)}, {clock(max(0.0, status.now - latest.at))} ago"
-    return [f"{name:11}{cell(name, fact)}" for name, fact in facts.items()]
+    facts |= {"workers": _workers(status.use)} if status.use else {}
+    return [f"{name:11}{cell(name, fact)}" for name, fact in facts.items()] + _node_lines(status.nodes)
+
+
+def _workers(use: WorkerUse) -> str:
+    return f"{100 * use.trained:.0f} % of their time in training, {use.gap_seconds:.2f} s from a trial to the next"
+
+
+_NODES = 12
+"""As many are shown, those first on which the most trials run, so that a page stays one."""
+_WIDTHS = {"node": 20, "device": 16}
+"""Characters of a name at most; names of nodes often differ at their ends alone."""
+
+
+def _node_lines(nodes: Sequence[NodeUse]) -> list[str]:
+    """A table in less than 80 columns, after an empty line."""
+    if not nodes:
+        return []
+    shown = sorted(nodes, key=lambda node: -node.running)[:_NODES]
+    heads = {"node": "<", "running": ">", "ended": ">", "failed": ">", "memory": ">"}
+    heads |= {"GPUs": ">"} if any(node.gpus is not None for node in shown) else {}
+    heads["device"] = "<"
+    rows = [dict(zip(heads, heads, strict=True)), *map(_node_cells, shown)]
+    widths = {name: max(len(row[name]) for row in rows) for name in heads}
+    lines = ["  ".join(f"{row[name]:{side}{widths[name]}}" for name, side in heads.items()).rstrip() for row in rows]
+    more = len(nodes) - len(shown)
+    return ["", *lines, *([f"and {more} more node(s); -f json tells of all"] if more else [])]
+
+
+def _node_cells(node: NodeUse) -> dict[str, str]:
+    memory = "" if node.peak_memory is None else f"{node.peak_memory / 2**30:.1f} GiB"
+    counts = {"running": f"{node.running:,}", "ended": f"{node.ended:,}", "failed": f"{node.failed:,}"}
+    gpus = "" if node.gpus is None else f"{node.gpus:g}"
+    names = {"node": node.node, "device": ", ".join(node.devices)}
+    return {
+        **{name: _short(text, _WIDTHS[name]) for name, text in names.items()},
+        **counts,
+        "memory": memory,
+        "GPUs": gpus,
+    }
+
+
+def _short(text: str, width: int) -> str:
+    text = cell("", text)
+    return text if len(text) <= width else f"{text[:8]}...{text[11 - width :]}"
 
 
 _STATES = {
     "running": "running: a driver is alive",
-    "interrupted": "interrupted: nobody drives it; `ressearch search` with its --name goes on",
+    "interrupted": "interrupted: nobody drives it; `ressearch resume {name}` goes on with it",
     "finished": "finished: nobody drives it, and no trial is open",
 }
 
@@ -117,5 +164,8 @@ def status_line(status: Status) -> str:
     one, latest = status.overview, status.latest
     parts = [f"{one.name}: {one.state}", _trials(status), f"front {one.front}"]
     parts += [f"best {percent(one.best[0])}"] if one.best else []
+    busy = [node for node in status.nodes if node.running]
+    parts += [f"on {len(busy)} node(s)"] if busy else []
+    parts += [f"workers {100 * status.use.trained:.0f} % in training"] if status.use else []
     parts += [f"last {_latest(latest)}"] if latest else []
     return ", ".join(parts)
