@@ -32,6 +32,9 @@ def test_what_says_nothing_is_left_out() -> None:
         "Stack (most recent call first):",
         '  File "crash.py", line 4 in evaluate',
     ]
+    deep = [f"  File 'deep.py', line {number} in call" for number in range(100)]
+    dumped = ending(["said before", "Fatal Python error: Aborted", "Stack (most recent call first):", *deep])
+    assert dumped == ["Fatal Python error: Aborted", "Stack (most recent call first):", *deep[: LINES - 2]]
     assert ending(f"line {number}" for number in range(100)) == [f"line {number}" for number in range(100 - LINES, 100)]
 
 

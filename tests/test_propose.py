@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from math import log
 from statistics import median
 
+import numpy as np
 import pytest
 
+from ressearch.search.features import facts_of
+from ressearch.search.population import CHOSEN_ANEW, TAUGHT, Member, Population
 from ressearch.search.propose import STARTUP_TRIALS, Aim, Proposer
 from ressearch.space import Decisions, SearchSpace
 from ressearch.trial import OBJECTIVES, PROPOSERS
@@ -190,3 +194,23 @@ def test_the_learning_rate_is_learned_with_the_network() -> None:
             off[kind].append(apart)
     assert median(off["random"][20:]) > 1
     assert median(off["evolution"][20:]) < 0.3
+
+
+def test_a_population_that_is_all_front_teaches_too(demo: SearchSpace) -> None:
+    """Accuracy that rises with MACs without end puts every network on the front."""
+    population, generator = Population(), random.Random(0)
+    for macs in range(1, TAUGHT + 3 * CHOSEN_ANEW):
+        candidate = demo.sample(generator)
+        population.add(Member(demo, candidate.decisions, macs), macs / (macs + 1000))
+    assert len(population.front) == len(population)
+    assert TAUGHT // 2 < len(population.taught(generator)) <= TAUGHT + CHOSEN_ANEW
+
+
+def test_a_network_that_has_taught_is_let_go_and_is_the_same_as_a_parent(demo: SearchSpace) -> None:
+    candidate = demo.sample(random.Random(1))
+    member, population = Member(demo, candidate.decisions, candidate.cost.macs), Population()
+    facts = facts_of(member.candidate)
+    population.add(member, 0.5)
+    assert not {"candidate", "parent"} & member.__dict__.keys()
+    assert np.array_equal(member.facts, facts)
+    assert member.candidate.architecture.id == candidate.architecture.id

@@ -20,12 +20,14 @@ from ray._private.state import actors as actor_table
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 LINES = 20
-"""Of a worker's log, the last that are told of."""
+"""Of a worker's log, the most that are told of."""
 BYTES = 100_000
 ANSWER_SECONDS = 20.0
 """A task on another node needs a process there, which takes a busy machine long to start."""
 NOISE = re.compile(r":(job_id|actor_name|task_name):|Extension modules: |.*\(unknown\)\s*$|\s*$")
 """Lines that say nothing to people: Ray's own marks, addresses without a name, the packages that are loaded."""
+DUMP = re.compile(r".*(\*\*\* SIG\w+ received|Fatal Python error)")
+"""Begins what Ray's or Python's handler writes when a signal ends a process."""
 
 _LOG = logging.getLogger(__name__)
 
@@ -97,5 +99,7 @@ def log_end(pid: int) -> tuple[str, list[str]]:
 
 
 def ending(lines: Iterable[str]) -> list[str]:
-    """The last lines that say something."""
-    return [line for line in lines if not NOISE.match(line)][-LINES:]
+    """The last lines that say something; of a dump, which may be long, the first: what was called last stands there."""
+    said = [line for line in lines if not NOISE.match(line)]
+    dumps = [at for at, line in enumerate(said) if DUMP.match(line)]
+    return said[dumps[0] :][:LINES] if dumps else said[-LINES:]

@@ -53,6 +53,12 @@ class Member:
         """What the surrogate sees of its recipe."""
         return numbers_of(self.candidate.recipe)
 
+    def settle(self) -> None:
+        """Keep what the surrogate sees of the network, and let the network go: a parent is worked out again."""
+        _ = self.facts, self.recipe
+        for worked_out in ("parent", "candidate"):
+            self.__dict__.pop(worked_out, None)
+
     def columns(self, known: dict[Token, int]) -> NDArray[np.int64]:
         """The columns of its decisions, where tokens that are not known yet get the next ones; worked out once."""
         if self._columns is None:
@@ -89,6 +95,7 @@ class Population:
 
     def add(self, member: Member, accuracy: float) -> None:
         """A network that was measured in this study."""
+        member.settle()
         self._members.append((member, accuracy))
         self._teach(member, accuracy)
         front = [*self._front, (member, accuracy)]
@@ -96,6 +103,7 @@ class Population:
 
     def add_elsewhere(self, member: Member, accuracy: float) -> None:
         """A network that was measured by the same recipe in another study."""
+        member.settle()
         self._elsewhere.append((member, accuracy))
         self._teach(member, accuracy)
 
@@ -157,5 +165,6 @@ class Population:
             front = set(pareto_front([(accuracy, member.macs) for member, accuracy in rest]))
             best += [rest[i] for i in sorted(front)]
             rest = [item for i, item in enumerate(rest) if i not in front]
-        self._taught = best[: TAUGHT // 2] + generator.sample(rest, TAUGHT // 2 - CHOSEN_ANEW)
+        best, rest = best[: TAUGHT // 2], best[TAUGHT // 2 :] + rest
+        self._taught = best + generator.sample(rest, TAUGHT // 2 - CHOSEN_ANEW)
         self._since, self.revision = 0, self.revision + 1
