@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ressearch.search.features import numbers_of
+from ressearch.search.objective import Objective
 from ressearch.search.surrogate import FAILURE, GRID, Data, Scales, Surrogate, as_data, lowest_taken
 from ressearch.trial import Recipe
 
@@ -96,6 +97,8 @@ def test_equal_accuracies_and_a_single_network_are_no_trouble() -> None:
         mean, deviation = Surrogate(data, accuracies, climb=1).predict(ASKED)
         assert mean == pytest.approx(np.full(6, 0.5), abs=1e-9)
         assert np.isfinite(deviation).all()
+        with np.errstate(all="raise", under="ignore"):
+            assert np.isfinite(Objective().gains(mean, deviation, np.arange(1.0, 7.0), [(0.5, 3)])).all()
 
 
 def test_failures_count_alike() -> None:

@@ -20,6 +20,8 @@ from ressearch.search.features import Vector
 
 Matrix = NDArray[np.float64]
 JITTER = 1e-8
+LEAST_SIGNAL = 1e-12
+"""Variance where all accuracies are the same, so that no logarithm and no quotient is of zero."""
 FAILURE = 3.0
 """How much further than the best is above the median a network may be below it, until it counts as no lower."""
 
@@ -157,7 +159,7 @@ class Surrogate:
         bordered[size, size] = 1 + float(self._targets @ self._targets) / scales.noise  # more than any quadratic form
         factor = np.linalg.cholesky(bordered)
         white = factor[size, :size]  # the targets, by the factor of the rest: one decomposition gives both
-        signal = max(float(white @ white) / size, 1e-12)
+        signal = max(float(white @ white) / size, LEAST_SIGNAL)
         return -0.5 * size * float(np.log(signal)) - float(np.log(np.diag(factor)[:size]).sum())
 
     def _noisy(self, scales: Scales) -> Matrix:
@@ -168,7 +170,7 @@ class Surrogate:
     def _invert(self) -> None:
         self._inverse = np.linalg.inv(self._noisy(self.scales))
         self._weights = self._inverse @ self._targets
-        self._signal = float(self._targets @ self._weights) / len(self._targets)
+        self._signal = max(float(self._targets @ self._weights) / len(self._targets), LEAST_SIGNAL)
 
     def _around(self) -> Iterator[Scales]:
         """The scales, and those of which one hyperparameter is a step further on its grid."""
