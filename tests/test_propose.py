@@ -209,8 +209,9 @@ def test_a_population_that_is_all_front_teaches_too(demo: SearchSpace) -> None:
 def test_a_network_that_has_taught_is_let_go_and_is_the_same_as_a_parent(demo: SearchSpace) -> None:
     candidate = demo.sample(random.Random(1))
     member, population = Member(demo, candidate.decisions, candidate.cost.macs), Population()
-    facts = facts_of(member.candidate)
+    facts = member.facts
+    assert np.array_equal(facts, facts_of(candidate))
     population.add(member, 0.5)
     assert not {"candidate", "parent"} & member.__dict__.keys()
-    assert np.array_equal(member.facts, facts)
+    assert member.facts is facts
     assert member.candidate.architecture.id == candidate.architecture.id

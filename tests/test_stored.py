@@ -13,7 +13,7 @@ import pytest
 from fsspec.registry import _registry, known_implementations
 
 from ressearch.errors import ClusterError
-from ressearch.search.stored import StoredCheckpoints, carried, remove
+from ressearch.search.stored import StoredCheckpoints, carried, remove, shown
 from ressearch.store import Store
 from ressearch.store.lines import Line
 from tests.storages import ObjectStore, PlainFiles
@@ -279,3 +279,15 @@ def test_credentials_that_are_missing_are_asked_for(
         "error[E610]: cannot write to the storage s3://bucket: Unable to locate credentials\n"
         "  = help: give them to the search and, in the environment of `ray start`, to every node"
     )
+
+
+@pytest.mark.parametrize(
+    ("place", "told"),
+    [
+        ("smb://me:secret@host/share/mine-1", "smb://host/share/mine-1"),
+        ("s3://bucket/a@b", "s3://bucket/a@b"),
+        ("/shared/me@here", "/shared/me@here"),
+    ],
+)
+def test_a_password_is_not_repeated(place: str, told: str) -> None:
+    assert shown(place) == told

@@ -42,7 +42,8 @@ def resume(study: str | None, store: str | Path, **flags: Any) -> None:
 
     STUDY is the one begun last if none is named. The store has its search space, recipe, seed, data set and how it was
     searched; whatever else is given holds for this search. The store does not know where a Ray cluster is: name it with
-    --address, or the study goes on on this machine. The data set is to lie where it lay, else say where with --data.
+    --address, and where its checkpoints are with --storage, or the study goes on on this machine. The data set is to
+    lie where it lay, else say where with --data.
     """
     from ressearch.space import SearchSpace
 
@@ -58,22 +59,23 @@ def resume(study: str | None, store: str | Path, **flags: Any) -> None:
     opened.close()
     if begun_on_cluster(known) and not settings["address"].value:
         note(
-            f"the study {known.name} was begun on a Ray cluster and goes on on this machine; --address names a cluster"
+            f"the study {known.name} was begun on a Ray cluster and goes on on this machine; --address names a cluster,"
+            " --storage where its checkpoints are"
         )
     drive(
         space,
         settings,
         again=lambda words: _command(known.name, told, words),
-        ended=lambda last: _say_if_idle(last, known.name, store),
+        ended=lambda last: _say_if_idle(last, known.name, told, store),
     )
 
 
-def _say_if_idle(last: Progress, name: str, store: str | Path) -> None:
+def _say_if_idle(last: Progress, name: str, told: Settings, store: str | Path) -> None:
     if last.ended or last.exhausted:
         return
-    flag = store_flag(store)[0] if store != DEFAULT_STORE else []
-    further = _command(name, {"trials": Setting(2 * last.total, Source.FLAG)}, flag)
-    note(f"nothing was left to do; to go further, ask for more trials: {further}")
+    flag, beside = store_flag(store) if store != DEFAULT_STORE else ([], "")
+    further = _command(name, {**told, "trials": Setting(2 * last.total, Source.FLAG)}, flag)
+    note(f"nothing was left to do; to go further, ask for more trials{beside}: {further}")
 
 
 def _require_free(store: Store, name: str) -> None:

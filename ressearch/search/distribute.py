@@ -41,7 +41,7 @@ from ressearch.trial import Failure
 MOST_AT_ONCE = 100_000
 """Trials, of which Tune is told; the searcher keeps to fewer, which may change."""
 
-KEPT_IN = ("_live_trials", "_stopped_trials", "_failed_trials", "_trials_to_cache")
+KEPT_IN = ("_live_trials", "_stopped_trials", "_failed_trials", "_resetting_trials", "_trials_to_cache")
 """Where Tune keeps trials that have ended, beside its list of all (Ray 2.60)."""
 
 ENDED = (Trial.TERMINATED, Trial.ERROR)
@@ -238,5 +238,4 @@ class _Callback(_Unpickled, TrialProgressCallback):
         elif any(phrase in text for phrase in NODE_LOST):
             self.queue.bury(trial.trial_id, text, with_node=True)
         else:
-            words = "" if place is None else last_words(place)
-            self.queue.bury(trial.trial_id, f"{text.rstrip()}\n{words}".rstrip())
+            self.queue.bury(trial.trial_id, text.rstrip(), words=lambda: last_words(place) if place else "")

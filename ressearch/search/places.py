@@ -15,8 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import ray
-from ray._private import worker as ray_worker
-from ray._private.state import actors as actor_table
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 LINES = 20
@@ -57,14 +55,17 @@ class Places:
         try:
             id = actor._actor_id.hex()
             if id not in self._known:
-                self._known[id] = _place(actor_table(id))
+                self._known[id] = _place(id)
         except Exception as error:
             _LOG.info("Ray does not say where a worker runs: %s", error)
             return None
         return self._known[id]
 
 
-def _place(told: dict[str, Any]) -> Place:
+def _place(actor: str) -> Place:
+    from ray._private.state import actors  # here, so that a Ray without it costs what is told of workers, no search
+
+    told = actors(actor)
     node = told["Address"]["NodeID"]
     nodes = {one["NodeID"]: one for one in ray.nodes()}  # type: ignore[no-untyped-call]
     return Place(nodes[node]["NodeManagerHostname"], told["Pid"], node)
@@ -88,7 +89,9 @@ def last_words(place: Place) -> str:
 
 def log_end(pid: int) -> tuple[str, list[str]]:
     """The file on this node in which a process's stderr is, and its last lines."""
-    node: Any = ray_worker._global_node
+    from ray._private import worker
+
+    node: Any = worker._global_node
     found = Path(node.get_logs_dir_path()).glob(f"worker-*-{pid}.err")
     file = max(found, key=lambda one: one.stat().st_mtime)
     with file.open("rb") as log:

@@ -54,8 +54,7 @@ class Member:
         return numbers_of(self.candidate.recipe)
 
     def settle(self) -> None:
-        """Keep what the surrogate sees of the network, and let the network go: a parent is worked out again."""
-        _ = self.facts, self.recipe
+        """Let go of the network, worked out again if it becomes a parent; what the surrogate saw of it is kept."""
         for worked_out in ("parent", "candidate"):
             self.__dict__.pop(worked_out, None)
 
@@ -103,7 +102,6 @@ class Population:
 
     def add_elsewhere(self, member: Member, accuracy: float) -> None:
         """A network that was measured by the same recipe in another study."""
-        member.settle()
         self._elsewhere.append((member, accuracy))
         self._teach(member, accuracy)
 
@@ -163,8 +161,16 @@ class Population:
         rest = [*self._members, *self._elsewhere]
         while len(best) < TAUGHT // 2:
             front = set(pareto_front([(accuracy, member.macs) for member, accuracy in rest]))
-            best += [rest[i] for i in sorted(front)]
+            best += [rest[i] for i in sorted(front, reverse=True)]  # the newest first
             rest = [item for i, item in enumerate(rest) if i not in front]
         best, rest = best[: TAUGHT // 2], best[TAUGHT // 2 :] + rest
-        self._taught = best + generator.sample(rest, TAUGHT // 2 - CHOSEN_ANEW)
+        self._teach_only(best + generator.sample(rest, TAUGHT // 2 - CHOSEN_ANEW))
         self._since, self.revision = 0, self.revision + 1
+
+    def _teach_only(self, chosen: list[tuple[Member, float]]) -> None:
+        """Learn from these alone, and let go of the networks that were parents meanwhile."""
+        kept = {id(member) for member, _ in (*chosen, *self._front)}
+        for member, _ in self._taught:
+            if id(member) not in kept:
+                member.settle()
+        self._taught = chosen

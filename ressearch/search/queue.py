@@ -180,10 +180,19 @@ class Queue:
                 self.terms.checkpoints.drop(number)
         self._tell()
 
-    def bury(self, trial_id: str, reason: str, kind: Failure = Failure.WORKER_DIED, *, with_node: bool = False) -> None:
+    def bury(
+        self,
+        trial_id: str,
+        reason: str,
+        kind: Failure = Failure.WORKER_DIED,
+        *,
+        with_node: bool = False,
+        words: Callable[[], str] = lambda: "",
+    ) -> None:
         """A job's worker died: the job goes on elsewhere, until that has happened too often or took too long.
 
         kind: out of memory if it is known that the worker was ended for that. with_node: whether its node went too.
+        words: what the worker last wrote, which takes a while to find and is asked for where a trial is given up alone.
         """
         job = self.jobs.get(trial_id)
         if job is None:
@@ -198,7 +207,7 @@ class Queue:
         )
         tally[job.number] += 1
         if tally[job.number] >= most:
-            error = f"{most} {what} this trial; the last said:\n{reason}"
+            error = f"{most} {what} this trial; the last said:\n{reason}\n{words()}".rstrip()
             self.close(trial_id, {"failure": kind, "error": error})
             return
         self._settle(trial_id)

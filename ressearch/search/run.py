@@ -65,6 +65,7 @@ def run_study(
     Raises ClusterError, DeviceError, NothingFitsError, EvaluatorError, DataError, StoreError or StudyError before
     anything is trained, and Interrupted on SIGINT and SIGTERM.
     """
+    asked = device
     site, device = _site(address, workers, device, cpus_per_trial, gpus_per_trial)
     bounded = space.within(aim.max_macs) if aim and aim.max_macs is not None else space
     if bounded.grammar.limits:
@@ -72,7 +73,7 @@ def run_study(
     identity = load_evaluator(evaluator).identity if evaluator else ""
     data = None if evaluator else _loaded(source, say)
     source = "" if evaluator else source
-    search = {"trials": trials, "time_limit": time_limit, "device": device, **asdict(aim or Aim())}
+    search = {"trials": trials, "time_limit": time_limit, "device": asked, **asdict(aim or Aim())}
     search |= {} if workers is None else {"workers": workers}
     search |= {"cpus_per_trial": site.cpus} if address else {}
     search |= {"gpus_per_trial": site.gpus} if address or site.gpus else {}

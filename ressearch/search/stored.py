@@ -92,7 +92,7 @@ class StoredCheckpoints:
             folder.fs.rm_file(probe)
         except Exception as error:  # of a hundred kinds of storage
             raise ClusterError(
-                f"cannot {doing} the storage {self.storage}: {_said(error)}", hint=_hint(error)
+                f"cannot {doing} the storage {shown(self.storage)}: {_said(error)}", hint=_hint(error)
             ) from error
 
     def file(self, number: int) -> str:
@@ -125,6 +125,11 @@ class StoredCheckpoints:
         """Remove the folder if it is empty."""
         if not self.on_nodes:
             _tidy(self.folder)
+
+
+def shown(place: str) -> str:
+    """A URL for people to read, without the user and the password that it may have."""
+    return re.sub(r"://[^/@]+@", "://", place)
 
 
 def _said(error: Exception) -> str:
@@ -234,7 +239,7 @@ class Carried:
                 folder.fs.get_file(latest, str(self.file))
         except Exception as error:
             self.file.unlink(missing_ok=True)
-            _LOG.warning("begins anew, since no checkpoint can be read from %s: %s", place, error)
+            _LOG.warning("begins anew, since no checkpoint can be read from %s: %s", shown(place), error)
 
     def put(self) -> None:
         """Whole or not at all."""
@@ -242,7 +247,7 @@ class Carried:
         try:
             _Folder.at(place).put(self.file, name)
         except Exception as error:
-            _LOG.warning("goes on without a checkpoint, since none can be written to %s: %s", place, error)
+            _LOG.warning("goes on without a checkpoint, since none can be written to %s: %s", shown(place), error)
 
     def done(self) -> None:
         """The training has ended; where nobody else can, its checkpoints are removed here."""
