@@ -22,6 +22,8 @@ from itertools import cycle
 from pathlib import Path
 from string import ascii_lowercase
 
+import pytest
+
 from tests.conftest import ROOT
 from tests.ray_cluster import Node, RayCluster
 
@@ -37,6 +39,21 @@ def ip(*words: str) -> str:
 def tried(*words: str) -> None:
     """Of what may be gone already: a namespace takes its end of a cable with it, sooner or later."""
     subprocess.run(["ip", *words], capture_output=True, check=False)
+
+
+def require_networks() -> None:
+    """Skip where the kernel lets nobody make a network, root neither, as in most containers."""
+    name, ends = f"rstry{os.getpid()}", (f"rsa{os.getpid()}", f"rsb{os.getpid()}")
+    try:
+        ip("netns", "add", name)
+        ip("netns", "exec", name, "true")
+        ip("link", "add", ends[0], "type", "veth", "peer", "name", ends[1])
+        ip("link", "set", ends[1], "netns", name)
+    except AssertionError as refused:
+        pytest.skip(f"no network can be made here: {refused}")
+    finally:
+        tried("link", "delete", ends[0])
+        tried("netns", "delete", name)
 
 
 @dataclass(frozen=True)
@@ -164,6 +181,7 @@ class NetCluster:
 @contextmanager
 def net_cluster(count: int, changes: dict[str, str] | None = None) -> Iterator[NetCluster]:
     assert shutil.which("ip"), "needs iproute2"
+    require_networks()
     clear()
     net = free_net()
     with tempfile.TemporaryDirectory(prefix="rc-", ignore_cleanup_errors=True) as folder:
