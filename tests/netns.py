@@ -42,7 +42,9 @@ def tried(*words: str) -> None:
 
 
 def require_networks() -> None:
-    """Skip where the kernel lets nobody make a network, root neither, as in most containers."""
+    """Skip where none can be made: by who is not root, without iproute2, and by nobody in most containers."""
+    if os.geteuid() != 0 or not shutil.which("ip"):
+        pytest.skip("needs to be root, and iproute2")
     name, ends = f"rstry{os.getpid()}", (f"rsa{os.getpid()}", f"rsb{os.getpid()}")
     try:
         ip("netns", "add", name)
@@ -180,7 +182,6 @@ class NetCluster:
 
 @contextmanager
 def net_cluster(count: int, changes: dict[str, str] | None = None) -> Iterator[NetCluster]:
-    assert shutil.which("ip"), "needs iproute2"
     require_networks()
     clear()
     net = free_net()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +13,7 @@ from tests.netns import net_cluster
 from tests.ray_cluster import QUICK
 
 pytest_plugins = ["tests.cluster_fixtures"]
-pytestmark = [
-    pytest.mark.cluster,
-    pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("ip"), reason="needs to be root, and iproute2"),
-]
+pytestmark = pytest.mark.cluster
 
 
 def hosts_of(desk: ClusterDesk) -> set[str]:

@@ -117,12 +117,14 @@ def stores(site: Site) -> list[float]:
 
 def on_every_node(site: Site, work: Callable[..., Any], *words: Any) -> None:
     """Have something done on each node that can hold a trial; who does not answer soon is not waited for."""
-    task = ray.remote(num_cpus=0, max_retries=0)(work)
-    begun = [
-        task.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)).remote(*words)
-        for _, node in holders(site)
-    ]
+    begun = [begun_on(node["NodeID"], work, *words) for _, node in holders(site)]
     ray.wait(begun, num_returns=len(begun), timeout=ANSWER_SECONDS)
+
+
+def begun_on(node: str, work: Callable[..., Any], *words: Any) -> Any:
+    """A task of Ray that does something on a node, known by its id, beside the trials that run there."""
+    there = NodeAffinitySchedulingStrategy(node, soft=False)
+    return ray.remote(num_cpus=0, max_retries=0)(work).options(scheduling_strategy=there).remote(*words)
 
 
 @contextmanager

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import ray
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from ressearch.search.cluster import begun_on
 
 LINES = 20
 """Of a worker's log, the most that are told of."""
@@ -77,9 +78,7 @@ def last_words(place: Place) -> str:
         if place.node == ray.get_runtime_context().get_node_id():
             file, lines = log_end(place.pid)
         else:
-            there = NodeAffinitySchedulingStrategy(place.node, soft=False)
-            asked = ray.remote(num_cpus=0, max_retries=0)(log_end).options(scheduling_strategy=there)
-            file, lines = ray.get(asked.remote(place.pid), timeout=ANSWER_SECONDS)
+            file, lines = ray.get(begun_on(place.node, log_end, place.pid), timeout=ANSWER_SECONDS)
     except Exception as error:
         _LOG.info("no log of the worker %s was found: %s", place.worker, error)
         return ""

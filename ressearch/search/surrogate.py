@@ -133,6 +133,7 @@ class Surrogate:
         self._mean, self._deviation = float(accuracies.mean()), float(accuracies.std()) or 1.0
         self._facts, self._recipes = Standard(data.facts), Standard(data.recipes)
         self._data, self._scaled = data, self._facts.scaled(data.facts)
+        self._scaled_recipes = self._recipes.scaled(data.recipes)
         self._decided = max(1.0, float(data.tokens.sum(1).mean()))
         self._targets = (accuracies - self._mean) / self._deviation
         self._own = self._distances(data)
@@ -193,5 +194,4 @@ class Surrogate:
         )
 
     def _apart(self, recipes: Matrix) -> Matrix:
-        scaled, known = self._recipes.scaled(recipes), self._recipes.scaled(self._data.recipes)
-        return squared_distances(scaled, known) / self._recipes.varying
+        return squared_distances(self._recipes.scaled(recipes), self._scaled_recipes) / self._recipes.varying
