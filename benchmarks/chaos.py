@@ -1,6 +1,6 @@
 """A search on a cluster of this machine, of which something is killed again and again.
 
-    python benchmarks/chaos.py [--rounds 50] [--trials 5] [--nodes 2] [--seed 0]
+    python -m benchmarks.chaos [--rounds 50] [--trials 5] [--nodes 2] [--seed 0]
 
 One study of `--rounds` times `--trials`. In each round, when about as many more trials have ended, one of three is
 killed with SIGKILL at a random moment: a worker process, a node's raylet (another node joins in its place while the

@@ -1,6 +1,6 @@
 """The same trials on one and on two nodes of one core each: how much of the second core is gained.
 
-    python benchmarks/scaling.py [--trials 64] [--milliseconds 500] [--nodes 1 2]
+    python -m benchmarks.scaling [--trials 64] [--milliseconds 500] [--nodes 1 2]
 
 Each trial sleeps for so long in place of a training, so that the nodes, which are processes of this machine, do not
 wait for each other's cores. Efficiency is the time of all trials, by the number of nodes, over the time from the
