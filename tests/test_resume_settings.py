@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from pathlib import Path
 
 import click
 import pytest
 
-from ressearch.cli.resume import OPEN, resume
-from ressearch.cli.search import search
+from ressearch.cli.resume import OPEN, again, resume
+from ressearch.cli.search import command_to_resume, search, storage_beside
 from ressearch.cli.search_options import FIXED
 from ressearch.cli.settings import Setting, Settings, Source, given, of_study, settled
 from ressearch.space import SearchSpace
@@ -105,3 +106,26 @@ def test_a_study_of_which_little_is_known_goes_by_its_file() -> None:
 def test_all_options_of_search_are_there_but_what_a_study_cannot_change() -> None:
     names = {parameter.name for parameter in resume.params if parameter.expose_value}
     assert names == (CASES.keys() - set(FIXED)) | {"study"}
+
+
+CLUSTER = ("--address", "a:1", "--storage")
+
+
+@pytest.mark.parametrize("verb", [search, resume])
+@pytest.mark.parametrize(
+    ("storage", "said"),
+    [("sftp://me:secret@host/a", False), ("sftp://me@host/a", True), ("s3://bucket/a:b@c", True), ("/a", True)],
+)
+def test_a_command_that_is_shown_repeats_no_password(verb: click.Command, storage: str, said: bool) -> None:
+    """Who cannot copy the storage is told in which variable to give it."""
+    context, flags = context_of(verb, "tiny.yaml", *CLUSTER, storage)
+    told = given(context, flags)
+    with context:
+        beside = storage_beside(told)
+    if verb is search:
+        shown = command_to_resume(Path("tiny.yaml"), settled(SearchSpace.parse(SPACE), told), ["--store", "a.db"])
+    else:
+        shown = again("tiny", told, ["--store", "a.db"])
+    place = f" --storage {storage}" if said else ""
+    assert shown.endswith(f" --address a:1{place} --store a.db")
+    assert beside == ("" if said else f", with the storage's URL in RESSEARCH_{str(verb.name).upper()}_STORAGE")

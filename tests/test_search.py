@@ -148,8 +148,10 @@ def test_a_search_is_quiet_resumes_and_never_trains_twice(desk: Desk) -> None:
     assert data == "data digits: 1097 images to train on, 400 to validate on"
     assert study == "store runs/ressearch.db: the study tiny has 8 of 8 trials; trains on cpu"
 
-    status, _, err = desk.run(*SEARCH, "--trials", "5", "--name", "again", "--workers", "1")
+    status, _, err = desk.run(*SEARCH, "--trials", "5", "--name", "again")
     assert status == 0
+    told = desk.rows("select json_extract(search, '$.workers') from studies order by id")
+    assert told == [(2,), (None,)], "who does not say how many workers leaves it to each machine"
     assert "known before" in err
     assert desk.rows("select count(*) from measurements") >= [(8,)]
     assert time.monotonic() - began < 120

@@ -10,7 +10,7 @@ import click
 
 from ressearch.cli.notes import note
 from ressearch.cli.options import opened_store, program, store_flag, store_option
-from ressearch.cli.search import drive
+from ressearch.cli.search import drive, storage_beside
 from ressearch.cli.search_options import FIXED, OPTIONS, search_options
 from ressearch.cli.settings import (
     Setting,
@@ -20,6 +20,7 @@ from ressearch.cli.settings import (
     given,
     of_study,
     require_use_of_storage,
+    sayable,
     settled,
 )
 from ressearch.errors import DataError, StudyError
@@ -65,7 +66,7 @@ def resume(study: str | None, store: str | Path, **flags: Any) -> None:
     drive(
         space,
         settings,
-        again=lambda words: _command(known.name, told, words),
+        again=lambda words: again(known.name, told, words),
         ended=lambda last: _say_if_idle(last, known.name, told, store),
     )
 
@@ -74,7 +75,8 @@ def _say_if_idle(last: Progress, name: str, told: Settings, store: str | Path) -
     if last.ended or last.exhausted:
         return
     flag, beside = store_flag(store) if store != DEFAULT_STORE else ([], "")
-    further = _command(name, {**told, "trials": Setting(2 * last.total, Source.FLAG)}, flag)
+    further = again(name, {**told, "trials": Setting(2 * last.total, Source.FLAG)}, flag)
+    beside += storage_beside(told)
     note(f"nothing was left to do; to go further, ask for more trials{beside}: {further}")
 
 
@@ -98,10 +100,10 @@ def _require_data(study: Study, source: Setting) -> None:
     )
 
 
-def _command(name: str, told: Settings, store: list[str]) -> str:
-    """The command that goes on with a study, with what was given."""
+def again(name: str, told: Settings, store: list[str]) -> str:
+    """The command that goes on with a study, with what was given but for a storage whose URL holds a password."""
     words = [program(), "resume", name]
-    for option, setting in told.items():
+    for option, setting in sayable(told).items():
         flag, _, off = OPTIONS[option].flags[0].partition("/")
         words += [flag if setting.value else off] if off else [flag, str(setting.value)]
     return shlex.join([*words, *store])

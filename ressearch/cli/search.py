@@ -24,7 +24,7 @@ from ressearch.cli.options import (
 )
 from ressearch.cli.plan import plan, print_plan
 from ressearch.cli.search_options import OPTIONS, search_options
-from ressearch.cli.settings import AIMS, PLACES, Settings, given, require_use_of_storage, settled
+from ressearch.cli.settings import AIMS, PLACES, Settings, Source, given, require_use_of_storage, sayable, settled
 from ressearch.place import DEFAULT_STORE
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def search(file: Path, dry_run: bool, form: str | None, **flags: Any) -> None:
     if dry_run:
         print_plan(plan(space, settings), form or "table")
         return
-    drive(space, settings, again=lambda flag: _command_to_resume(file, settings, flag))
+    drive(space, settings, again=lambda flag: command_to_resume(file, settings, flag))
 
 
 def drive(
@@ -79,23 +79,38 @@ def drive(
 
     aim = Aim(**{name: values[name] for name in AIMS})
     rest = {name: value for name, value in values.items() if name not in AIMS}
+    if settings["workers"].source is Source.DEFAULT:
+        rest["workers"] = None  # nothing that the study has to remember: it may go on on a machine of other cores
     try:
         with _live() as (watch, say):
             last = run_study(space, watch=watch, say=say, aim=aim, **rest)
     except Interrupted as interruption:
         flag, beside = store_flag(values["store"])
+        beside += storage_beside(settings)
         complain(f"\ninterrupted; every finished trial is kept. To go on{beside}:\n  {again(flag)}")
         os._exit(128 + interruption.signal)  # a half-started Ray may crash when Python ends in the ordinary way
     ended(last)
     _report_end(last, values["name"], values["store"])
 
 
-def _command_to_resume(file: Path, settings: Settings, store: list[str]) -> str:
-    """The command that goes on with a study, whatever becomes of the file's defaults and of the environment."""
+def storage_beside(settings: Settings) -> str:
+    """What to do beside a command that must not name the storage, for the end of a sentence, or nothing."""
+    if len(sayable(settings)) == len(settings):
+        return ""
+    storage = next(option for option in click.get_current_context().command.params if option.name == "storage")
+    return f", with the storage's URL in {storage.envvar}"
+
+
+def command_to_resume(file: Path, settings: Settings, store: list[str]) -> str:
+    """The command that goes on with a study, whatever becomes of the file's defaults and of the environment.
+
+    store: words that name it. A storage whose URL holds a password is left out.
+    """
     values = {name: setting.value for name, setting in settings.items()}
     trained = {"evaluator": values["evaluator"]} if values["evaluator"] else {"data": values["source"]}
     known = {name: values[name] for name in ("trials", "workers", "seed", "name") if values[name] is not None}
-    rest = {name: values[name] for name in ("time_limit", "device", *AIMS, *PLACES) if settings[name].is_given}
+    told = [name for name, setting in sayable(settings).items() if setting.is_given]
+    rest = {name: values[name] for name in ("time_limit", "device", *AIMS, *PLACES) if name in told}
     every = {**trained, **known, **rest}.items()
     words = [
         (f"--{name.replace('_', '-')}", str(value) or "local") for name, value in every

@@ -112,6 +112,13 @@ def require_use_of_storage(settings: Settings) -> None:
         raise click.UsageError("--storage is for the checkpoints of a cluster: give --address too")
 
 
+def sayable(settings: Settings) -> Settings:
+    """Those of which a command for people to read may be made: no storage whose URL holds a password."""
+    from ressearch.search.stored import has_password
+
+    return {name: one for name, one in settings.items() if name != "storage" or not has_password(str(one.value))}
+
+
 def begun_on_cluster(study: Study) -> bool:
     """Whether a study's first search was on a Ray cluster: what its trials hold is kept of those alone."""
     return "cpus_per_trial" in (study.search or {})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import random
 import threading
 from contextlib import closing
@@ -59,9 +60,9 @@ def run_study(
     of us and brings its own data, so that no source is read; or empty. time_limit: seconds that a trial may take, 0 for
     any. device: cpu, cuda (the trials share its GPUs evenly), or auto. aim: who proposes and what for. early_terminate:
     as the space says; false: every trial is trained for all epochs. address: of a Ray cluster to search on, empty for
-    this machine. workers: None for as many as the cluster holds. cpus_per_trial, gpus_per_trial: what a trial holds;
-    None: a share of this machine's GPUs, or one of a cluster's if they are asked for. storage: a folder that all nodes
-    of the cluster share, or a URL, for checkpoints.
+    this machine. workers: None for as many as the cluster holds, or this machine has cores. cpus_per_trial,
+    gpus_per_trial: what a trial holds; None: a share of this machine's GPUs, or one of a cluster's if they are asked
+    for. storage: a folder that all nodes of the cluster share, or a URL, for checkpoints.
     Raises ClusterError, DeviceError, NothingFitsError, EvaluatorError, DataError, StoreError or StudyError before
     anything is trained, and Interrupted on SIGINT and SIGTERM.
     """
@@ -97,7 +98,7 @@ def _site(address: str, workers: int | None, device: str, cpus: float, gpus: flo
     if address:
         gpus = float(device == "cuda") if gpus is None else gpus
         return Site(workers, address, cpus, gpus), "cuda" if device != "cpu" and gpus else "cpu"
-    device, workers = chosen_device(device), workers or 1
+    device, workers = chosen_device(device), workers or os.cpu_count() or 1
     if gpus and device == "cpu":
         raise DeviceError(f"a trial is to hold {gpus:g} GPU(s), and there is none here, or --device says cpu")
     if device == "cpu":

@@ -132,6 +132,11 @@ def shown(place: str) -> str:
     return re.sub(r"://[^/@]+@", "://", place)
 
 
+def has_password(place: str) -> bool:
+    """Whether it is a URL with a password."""
+    return re.search(r"://[^/@:]*:[^/@]+@", place) is not None
+
+
 def _said(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
 
