@@ -5,7 +5,7 @@ Numbers in, numbers out.
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import log
@@ -33,9 +33,40 @@ def pareto_front(points: Sequence[Point]) -> list[int]:
     return front
 
 
-def dominates(one: Point, other: Point) -> bool:
-    """Whether a point is at least as accurate as another with at most as many MACs, and better in one of the two."""
-    return one[0] >= other[0] and one[1] <= other[1] and one != other
+class Front:
+    """The points of `pareto_front`, kept while points come one after another; equal ones all count.
+
+    A point takes O(log n) to find its place among n of the front.
+    """
+
+    def __init__(self) -> None:
+        self._macs: list[float] = []
+        self._accuracies: list[float] = []  # rising as the MACs do
+        self._equal: list[int] = []
+
+    def __len__(self) -> int:
+        return sum(self._equal)
+
+    def beats(self, point: Point) -> bool:
+        """Whether some point of the front dominates this one."""
+        accuracy, macs = point
+        before = bisect_right(self._macs, macs) - 1  # the most accurate of those that are no dearer
+        return before >= 0 and self._accuracies[before] >= accuracy and self._at(before) != point
+
+    def add(self, point: Point) -> None:
+        """Take a point in, and let go of those that it dominates; one that is dominated itself changes nothing."""
+        accuracy, macs = point
+        if self.beats(point):
+            return
+        first = bisect_left(self._macs, macs)
+        if first < len(self._macs) and self._at(first) == point:
+            self._equal[first] += 1
+            return
+        dominated = slice(first, bisect_right(self._accuracies, accuracy))
+        self._macs[dominated], self._accuracies[dominated], self._equal[dominated] = [macs], [accuracy], [1]
+
+    def _at(self, place: int) -> Point:
+        return self._accuracies[place], self._macs[place]
 
 
 def front_numbers(points: Sequence[Point]) -> list[int]:

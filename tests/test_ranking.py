@@ -9,8 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ressearch import ranking
-from ressearch.ranking import Point, accuracy_per_mflop, by_efficiency, knee, pareto_front
+from ressearch.ranking import Front, Point, accuracy_per_mflop, by_efficiency, knee, pareto_front
 
 few_values = st.tuples(st.sampled_from([0.0, 0.25, 0.5, 0.75, 1.0]), st.integers(1, 5))
 any_values = st.tuples(st.floats(0, 1), st.integers(1, 10**12))
@@ -33,9 +32,15 @@ def test_the_front_is_what_no_point_dominates(points: list[Point]) -> None:
     assert set(front) == undominated
 
 
-@given(few_values | any_values, few_values | any_values)
-def test_to_dominate_is_to_be_better_in_one_and_worse_in_none(one: Point, other: Point) -> None:
-    assert ranking.dominates(one, other) == dominates(one, other)
+@given(points_of | ties_of, few_values | any_values)
+@example([(0.5, 3), (0.5, 3), (0.5, 2)], (0.5, 2))
+def test_a_front_that_grows_is_the_front_of_what_came_so_far(points: list[Point], other: Point) -> None:
+    front = Front()
+    for count, point in enumerate(points, 1):
+        assert front.beats(point) == any(dominates(one, point) for one in points[: count - 1])
+        front.add(point)
+        assert len(front) == len(pareto_front(points[:count]))
+    assert front.beats(other) == any(dominates(one, other) for one in points)
 
 
 @given(points_of | ties_of)

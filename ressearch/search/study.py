@@ -23,10 +23,10 @@ from typing import Any
 from ressearch.architecture import Architecture
 from ressearch.data import SearchData
 from ressearch.errors import StudyError
-from ressearch.ranking import Point, dominates, pareto_front
 from ressearch.search.fit import require_images_fit
 from ressearch.search.propose import Aim, Proposal, Proposer
 from ressearch.search.rungs import Ladder, Mark
+from ressearch.search.tally import Tally
 from ressearch.space import SearchSpace
 from ressearch.store import Store
 from ressearch.trial import Failure, Fidelity, Measurement, MeasurementKey, Origin, Recipe, Study, Trial, TrialState
@@ -90,15 +90,6 @@ class Progress:
 
 
 @dataclass(frozen=True)
-class _Finished:
-    """A closed trial: its network's id, and (accuracy, MACs), which a failed one lacks."""
-
-    id: str
-    point: Point | None
-    reused: bool
-
-
-@dataclass(frozen=True)
 class _Open:
     """A trial under way to a rung."""
 
@@ -152,13 +143,15 @@ class StudyBooks:
         self._stopped = {trial.number: trial for trial in past if trial.state is TrialState.STOPPED}
         finished = [trial for trial in told if trial.state is not TrialState.STOPPED]
         points = {result.number: (result.accuracy, result.macs) for result in store.results(self._id)}
-        self._finished = [_Finished(t.architecture_id, points.get(t.number), t.reused) for t in finished]
+        self._tally = Tally()
+        for trial in finished:
+            self._tally.add(trial.architecture_id, points.get(trial.number), reused=trial.reused)
         self._ended: list[Ended] = []
         self._open: dict[int, _Open] = {}
         self._interrupted = deque(trial for trial in past if trial.state is TrialState.RUNNING)
         begun = {trial.baseline for trial in past}
         self._baselines = deque(item for item in space.baselines.items() if item[0] not in begun)
-        self._started, self._before = time.monotonic(), (len(told), len(finished))
+        self._started, self._before = time.monotonic(), len(told) - self._tally.reused
 
     @property
     def resumable(self) -> list[int]:
@@ -212,17 +205,15 @@ class StudyBooks:
 
     def progress(self) -> Progress:
         """How far the study is."""
-        measured = [(f.point, f.id) for f in self._finished if f.point is not None]
-        best = max(measured, key=lambda item: (item[0][0], -item[0][1]), default=None)
         return Progress(
             total=max(self.total, self._begun_so_far()),
-            done=len(measured),
+            done=self._tally.done,
             running=len(self._open),
             stopped=len(self._stopped),
-            failed=len(self._finished) - len(measured),
-            reused=sum(f.reused for f in self._finished),
-            front=len(pareto_front([point for point, _ in measured])),
-            best=None if best is None else (best[0][0], best[1]),
+            failed=self._tally.failed,
+            reused=self._tally.reused,
+            front=len(self._tally.front),
+            best=self._tally.best,
             exhausted=self.exhausted,
             seconds_left=self._seconds_left(),
             ended=tuple(self._ended),
@@ -232,8 +223,7 @@ class StudyBooks:
         """Note that a trial ended, before it is among the finished."""
         trial, accuracy = this.trial, outcome.get("accuracy", 0.0)
         by = f"baseline {trial.baseline}" if trial.baseline else trial.proposer or ""
-        beaten = any(f.point and dominates(f.point, (accuracy, this.macs)) for f in self._finished)
-        on_front = state is TrialState.COMPLETE and not beaten
+        on_front = state is TrialState.COMPLETE and not self._tally.front.beats((accuracy, this.macs))
         epochs = self._fidelity(this.rung).epochs
         ended = Ended(trial.number, trial.architecture_id, this.macs, state, epochs, by, on_front=on_front, **outcome)
         self._ended.append(ended)
@@ -256,7 +246,7 @@ class StudyBooks:
         return self._opened(_Open(trial, self._proposer.take(trial.decisions), rung))
 
     def _begun_so_far(self) -> int:
-        return len(self._finished) + len(self._stopped) + len(self._open)
+        return len(self._tally) + len(self._stopped) + len(self._open)
 
     def _begin_new(self) -> Job | None:
         number = self._begun_so_far()
@@ -315,7 +305,7 @@ class StudyBooks:
         self._proposer.tell(proposal, accuracy)
         candidate = proposal.candidate
         point = None if accuracy is None else (accuracy, candidate.cost.macs)
-        self._finished.append(_Finished(candidate.architecture.id, point, reused))
+        self._tally.add(candidate.architecture.id, point, reused=reused)
 
     def _known(self, number: int) -> Measurement | None:
         """What is known of a trial under way; where that is of the last rung, those below are passed over."""
@@ -353,10 +343,8 @@ class StudyBooks:
         return self._ladder.expected(trial.number)
 
     def _seconds_left(self) -> float | None:
-        settled = len(self._finished) + len(self._stopped)
-        settled_before, finished_before = self._before
-        trained = settled - settled_before - sum(finished.reused for finished in self._finished[finished_before:])
-        left = self.total - settled
+        settled = len(self._tally) + len(self._stopped)
+        trained, left = settled - self._tally.reused - self._before, self.total - settled
         if trained <= 0 or left <= 0 or self.exhausted:
             return None
         return (time.monotonic() - self._started) / trained * left
