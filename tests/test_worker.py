@@ -18,7 +18,7 @@ from ressearch.errors import DivergedError, TrainingError
 from ressearch.evaluator import load_evaluator
 from ressearch.search.checkpoints import Checkpoints
 from ressearch.search.time_limit import limited, overrun
-from ressearch.search.worker import failure_of, outcome_of, with_checkpoint
+from ressearch.search.worker import failure_of, outcome_of, pause, with_checkpoint
 from ressearch.space import SearchSpace
 from ressearch.training import measure
 from ressearch.trial import Failure, Fidelity, Measurement, Recipe
@@ -248,3 +248,15 @@ def test_the_measurement_does_not_depend_on_the_checkpoint(tmp_path: Path) -> No
     without, with_one = measurement(None), measurement(tmp_path / "0.pt")
     timeless = {"seconds": 0.0, "cpu_seconds": 0.0, "images_per_second": 0.0, "peak_memory": 0}
     assert replace(without, **timeless) == replace(with_one, **timeless)
+
+
+def test_who_waits_longer_speaks_up_less_often_and_waits_hardly_longer_for_it() -> None:
+    """Of an hour's wait, at every moment: two seconds later at most, a tenth of the wait or the shortest pause."""
+    waited, words = 0.0, 0
+    while waited < 3_600:
+        assert pause(waited) <= min(2.0, max(0.02, 0.1001 * waited))
+        waited, words = waited + pause(waited), words + 1
+        if waited < 10:
+            most = words
+    assert most < 60, "of ten seconds, 500 at the shortest pause"
+    assert words < 1_900

@@ -30,7 +30,11 @@ if TYPE_CHECKING:
     from ressearch.data import SearchData
     from ressearch.evaluator import LoadedEvaluator
 
-IDLE_SECONDS = 0.02
+IDLE_SECONDS = (0.02, 2.0)
+"""Between an idle worker's words that it still is, at least and at most."""
+
+PATIENCE = 0.1
+"""The share of its waiting by which a worker may wait longer, for speaking up less often."""
 
 NO_MEMORY = ("DefaultCPUAllocator", "CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
 """What torch says, as a RuntimeError, where it raises no error of its own for a lack of memory."""
@@ -51,6 +55,7 @@ class Worker(tune.Trainable):
         # As many threads as the trial has cores: more would only get into each other's way.
         torch.set_num_threads(json.loads(config["job"])["threads"])
         self.job: str | None = config["job"]
+        self.idle_since = 0.0
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Take the next job in the same process."""
@@ -60,13 +65,24 @@ class Worker(tune.Trainable):
     def step(self) -> dict[str, Any]:
         """Do the job and return its outcome, or idle."""
         if self.job is None:
-            time.sleep(IDLE_SECONDS)
+            time.sleep(pause(time.monotonic() - self.idle_since))
             return {}
         text, self.job = self.job, None
         self.config = {}  # which Tune sends back with each result, as long as the worker idles
         job = json.loads(text)
         with limited(job["time_limit"], Path(job["report"]) if job["report"] else None):
-            return {"outcome": outcome_of(job, self.shared) | {"worker": f"{socket.gethostname()}/{os.getpid()}"}}
+            outcome = outcome_of(job, self.shared)
+        self.idle_since = time.monotonic()
+        return {"outcome": outcome | {"worker": f"{socket.gethostname()}/{os.getpid()}"}}
+
+
+def pause(waited: float) -> float:
+    """Seconds until a worker that has waited for so many speaks up again.
+
+    Each word is a step of the driver's, and a hundred workers that wait for it would keep it from what they wait for.
+    """
+    least, most = IDLE_SECONDS
+    return min(max(least, PATIENCE * waited), most)
 
 
 def outcome_of(job: Job, shared: Any = None) -> dict[str, Any]:
