@@ -8,7 +8,6 @@ augmentation and stochastic depth; on a CPU with one thread the same seed gives 
 from __future__ import annotations
 
 import logging
-import os
 import pickle
 import time
 from collections.abc import Callable
@@ -29,6 +28,7 @@ from ressearch.device import device_name, forget_peak, free_memory, make_current
 from ressearch.errors import ArchitectureError, DivergedError, TrainingError
 from ressearch.network import Network
 from ressearch.trial import Fidelity, Measurement, Recipe
+from ressearch.whole import whole
 
 _LOG = logging.getLogger(__name__)
 
@@ -205,9 +205,8 @@ class Training:
         if self.device.startswith("cuda"):
             state["device draws"] = torch.cuda.get_rng_state(self.device)
         path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_name(f"{path.name}.{os.getpid()}")
-        torch.save(state, unfinished)
-        unfinished.replace(path)
+        with whole(path) as unfinished:
+            torch.save(state, unfinished)
 
     def write_weights(self, path: Path) -> None:
         """Write the weights that are measured, as a `Network` of the architecture loads them, whole and for good.
@@ -217,12 +216,8 @@ class Training:
         network = self.network if self.average is None else self.average.module
         state = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
         path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_name(f"{path.name}.{os.getpid()}")
-        with unfinished.open("wb") as file:
-            torch.save(state, file)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
+        with whole(path, lasting=True) as unfinished:
+            torch.save(state, unfinished)
 
     def restore(self, path: Path) -> None:
         """Go on where `save` was called. Raises TrainingError if the file is no checkpoint of this very training."""

@@ -14,10 +14,10 @@ import ressearch
 PACKAGE = Path(ressearch.__file__).parent
 
 ROOMS = [
-    "errors", "place", "peek", "ops", "identity", "architecture", "cost", "analysis", "trial", "space", "device",
-    "network", "data", "augmentation", "capture", "training", "rehearsal", "retraining", "latency", "proxies",
-    "evaluator", "ranking", "store", "correlation", "agreements", "drawing", "notebook", "search", "dashboard", "view",
-    "report", "export", "comparing", "doctor", "deployment",
+    "errors", "place", "whole", "peek", "ops", "identity", "architecture", "cost", "analysis", "trial", "space",
+    "device", "network", "data", "augmentation", "capture", "training", "rehearsal", "retraining", "latency",
+    "proxies", "evaluator", "ranking", "store", "correlation", "agreements", "drawing", "notebook", "search",
+    "dashboard", "view", "report", "export", "comparing", "doctor", "deployment",
     "explanations", "cli", "__main__",
 ]  # fmt: skip
 """In the order in which data flows; the order of imports."""

@@ -9,10 +9,10 @@ from pathlib import Path
 import click
 
 from ressearch.cli.completion import complete_id_or_file
-from ressearch.cli.files import write_whole
 from ressearch.cli.named import named_network
 from ressearch.cli.options import opened_store, store_option
 from ressearch.errors import DrawingError
+from ressearch.whole import whole
 
 Form = Callable[..., "str | bytes"]
 
@@ -66,6 +66,7 @@ def _write(file: str, data: bytes) -> None:
         click.echo(data, nl=False)
         return
     try:
-        write_whole(Path(file), data)
+        with whole(Path(file)) as unfinished:
+            unfinished.write_bytes(data)
     except OSError as error:
         raise DrawingError(f"cannot write {file}: {error.strerror}") from error

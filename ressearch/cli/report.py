@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from ressearch.cli.files import write_whole
 from ressearch.cli.options import NumberType, opened_store, store_option
+from ressearch.whole import whole
 
 
 @click.command()
@@ -71,6 +71,7 @@ _MARK = b'<meta name="generator" content="ressearch report">'
 def _write(target: Path, text: str) -> None:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(target, text.encode())
+        with whole(target) as unfinished:
+            unfinished.write_text(text, encoding="utf-8")
     except OSError as error:
         raise click.BadParameter(f"{target} cannot be written: {error.strerror}", param_hint="--out") from error

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from uuid import uuid4
 
 from optuna.storages import RDBStorage
 
 from ressearch.dashboard.copy import copy_into, plain
 from ressearch.dashboard.snapshot import Snapshot
 from ressearch.trial import Trial
+from ressearch.whole import whole
 
 
 def drawings_of(file: Path) -> Path:
@@ -29,11 +26,11 @@ def write_storage(snapshot: Snapshot, file: Path) -> None:
     from ressearch.drawing import svg
 
     file.parent.mkdir(parents=True, exist_ok=True)
-    with _replacing(drawings_of(file)) as folder:
+    with whole(drawings_of(file)) as folder:
         folder.mkdir()
         for network in snapshot.networks.values():
             (folder / network.id).write_text(svg(network.architecture), encoding="utf-8")
-    with _replacing(file) as written:
+    with whole(file) as written:
         storage = RDBStorage("sqlite://", engine_kwargs={"creator": lambda: _connected(written)})
         try:
             copy_into(storage, snapshot)
@@ -50,28 +47,13 @@ def _connected(file: Path) -> sqlite3.Connection:
     return connection
 
 
-@contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """A path beside this one to write to, which takes its place if that succeeds and is gone if not."""
-    written = path.with_name(f".{path.name}.{uuid4().hex}")
-    try:
-        yield written
-        if path.is_dir():
-            shutil.rmtree(path)
-        written.replace(path)
-    finally:
-        if written.is_dir():
-            shutil.rmtree(written)
-        written.unlink(missing_ok=True)
-
-
 def write_events(snapshot: Snapshot, folder: Path) -> int:
     """Write a TensorBoard run for each measured trial into a new or empty folder; how many.
 
     A run has accuracy and loss by epochs, at each rung and at the end, and MACs; and its decisions and metrics for the
     tab HPARAMS. What is between is not in the store. Times are those of the trial: of a rung, when it began.
     """
-    with _replacing(folder) as written:
+    with whole(folder) as written:
         written.mkdir(parents=True)
         measured = [trial for trial in snapshot.trials if trial.measurement is not None]
         for trial in measured:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 import zlib
 from collections.abc import Iterable, Iterator
-from contextlib import nullcontext, suppress
+from contextlib import contextmanager
 from io import BufferedReader
 from pathlib import Path
 from typing import IO, Any, NamedTuple, cast
 
 from ressearch.errors import ExchangeError, StoreError
+from ressearch.whole import whole
 
 GZIP = b"\x1f\x8b"
 """How a gzip file begins."""
@@ -37,19 +37,22 @@ def write_file(path: Path, lines: Iterable[str]) -> None:
 
     Raises StoreError if it cannot be written.
     """
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
-        with part.open("wb") as raw:
-            with gzip.open(raw, "wb", LEVEL) if path.suffix == ".gz" else nullcontext(raw) as written:
-                written.writelines(line.encode() for line in lines)
-            raw.flush()
-            os.fsync(raw.fileno())
-        part.replace(path)
+        with whole(path, lasting=True) as unfinished, _opened(unfinished, path) as written:
+            written.writelines(line.encode() for line in lines)
     except OSError as error:
         raise StoreError(f"cannot write {path}: {error.strerror or error}", hint="give another FILE") from error
-    finally:
-        with suppress(OSError):
-            part.unlink()
+
+
+@contextmanager
+def _opened(unfinished: Path, path: Path) -> Iterator[IO[bytes]]:
+    """To be written to, compressed if the name that it is to have says so."""
+    with unfinished.open("wb") as raw:
+        if path.suffix == ".gz":
+            with gzip.GzipFile(path.stem, "wb", LEVEL, raw) as compressed:
+                yield cast(IO[bytes], compressed)
+        else:
+            yield raw
 
 
 def read_file(path: Path) -> Iterator[Line]:
