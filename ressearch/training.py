@@ -8,6 +8,7 @@ augmentation and stochastic depth; on a CPU with one thread the same seed gives 
 from __future__ import annotations
 
 import logging
+import os
 import pickle
 import time
 from collections.abc import Callable
@@ -205,8 +206,9 @@ class Training:
         if self.device.startswith("cuda"):
             state["device draws"] = torch.cuda.get_rng_state(self.device)
         path.parent.mkdir(parents=True, exist_ok=True)
-        with whole(path) as unfinished:
-            torch.save(state, unfinished)
+        unfinished = path.with_name(f"{path.name}.{os.getpid()}")  # left where it fails, which tells why a trial did
+        torch.save(state, unfinished)
+        unfinished.replace(path)
 
     def write_weights(self, path: Path) -> None:
         """Write the weights that are measured, as a `Network` of the architecture loads them, whole and for good.

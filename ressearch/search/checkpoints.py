@@ -40,7 +40,7 @@ class Checkpoints:
         """Remove what is of no such trial, e.g. because a driver was killed before it could."""
         if self._folder.is_dir():
             for path in self._folder.glob("*.pt*"):
-                number = re.fullmatch(r"(\d+)\.pt(\.\w+)?", path.name)
+                number = re.fullmatch(r"(\d+)\.pt(\.\d+)?", path.name)
                 if number and int(number[1]) not in running:
                     path.unlink(missing_ok=True)
 
@@ -52,7 +52,7 @@ class Checkpoints:
 
 
 def drop(checkpoint: Path) -> None:
-    """Remove a checkpoint, and what was to become one when a process died (its name goes on)."""
+    """Remove a checkpoint, and what was to become one when a process died (its name goes on with a process id)."""
     with suppress(OSError):
         for path in traces(checkpoint):
             path.unlink(missing_ok=True)
