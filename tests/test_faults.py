@@ -97,6 +97,7 @@ def test_each_failure_is_told_by_its_kind_and_the_study_goes_on(desk: Desk) -> N
     )
 
 
+@pytest.mark.slow
 def test_the_example_of_an_own_training_runs(desk: Desk) -> None:
     (desk.path / "search_spaces").mkdir()
     for name in ("demo.yaml", "my_training.py"):

@@ -329,6 +329,12 @@ def test_mistakes_are_told_with_place_and_hint(desk: Store, database: str) -> No
     )
     said = "incomplete input" if sqlite else "syntax error at end of input"
     assert refusal(desk, "SELECT id FROM") == f"error[E510]: {said}\n  |\n  | SELECT id FROM\n  |               ^"
+    said = (
+        "Incorrect number of bindings supplied. The current statement uses 1, and there are 0 supplied."
+        if sqlite
+        else "$1 is a parameter, and has no value\n  |\n  | SELECT $1\n  |        ^^"
+    )
+    assert refusal(desk, "SELECT $1") == f"error[E510]: {said}"
 
 
 def test_what_is_no_select_is_told_without_asking(desk: Store) -> None:
@@ -380,6 +386,7 @@ def test_whatever_is_typed_is_answered_or_refused_and_changes_nothing(desk: Stor
     @given(text=fragments | fragments.map(lambda text: f"SELECT {text}") | st.text())
     @example(text="SELECT * FROM trials, trials AS x")
     @example(text="SELECT ?, $1, :a")
+    @example(text="SELECT $1")
     @example(text="SELECT '%' || '%s' || '{}' || ':x'")
     def answered_or_refused(text: str) -> None:
         with suppress(FilterError):

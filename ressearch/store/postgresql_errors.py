@@ -6,7 +6,9 @@ from sqlalchemy.exc import DatabaseError
 
 from ressearch.errors import StoreError
 
+SPACE = "make space on the server's disk, then run the same command again"
 REFUSALS = (
+    ("could not write", SPACE),  # of its own files, before anything is asked
     ("password", "check the user and the password of the URL (special characters as %XX), or put it into ~/.pgpass"),
     ("no pg_hba.conf entry", "the server does not let this user in from here; ask who administers it"),
     ("database", "make it first: createdb -h HOST -U USER DATABASE"),
@@ -23,7 +25,7 @@ STATES = {
     "42501": "the user needs rights: CREATE in the database to make a store, on its schema 'ressearch' to use one",
     "25006": "the server takes no writes (a standby?); give the URL of the primary",
     "55P03": "another program has held a lock in this database for long; see pg_stat_activity",
-    "53100": "make space on the server's disk, then run the same command again",
+    "53100": SPACE,
     "42P01": "a table of the store is gone; restore the database from a backup, or give another --store",
 }
 """SQLSTATE -> the next step."""

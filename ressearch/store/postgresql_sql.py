@@ -34,6 +34,7 @@ AS_TEXT = ("date", "time", "timetz", "timestamp", "timestamptz", "interval", "js
 """Types that are shown as the server writes them; of some, not every value is one of Python's."""
 _ESCAPED = re.compile(r'U&\s*"', re.IGNORECASE)
 _CANCELED = "57014"
+_NO_VALUE = "08P01"
 
 
 def ask(name: str, connecting: dict[str, Any], settings: dict[str, str], question: tuple[str, int, float]) -> Answer:
@@ -95,6 +96,8 @@ def _explained(name: str, statement: str, seconds: float, error: psycopg.Error) 
         return overdue(name, seconds)
     if state.startswith("25") and state not in ENDED:  # of what a read-only transaction refuses
         return refused(str(error.diag.message_primary), statement, None)
+    if state == _NO_VALUE and (parameter := re.search(r"\$\d+", statement)):
+        return mistaken(f"{parameter[0]} is a parameter, and has no value", statement, parameter.span())
     if state[:2] in ("0A", "21", "22", "2F", "34", "38", "39", "42", "54"):  # of statements, not of the server
         return _mistake(statement, error)
     unconnected = DatabaseError(cast(Any, None), None, error)
