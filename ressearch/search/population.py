@@ -12,7 +12,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from ressearch.ranking import Point, pareto_front
+from ressearch.ranking import Point, front_numbers, pareto_front
 from ressearch.search.features import Token, Vector, facts_of, numbers_of, tokens_of
 from ressearch.space import Candidate, Decisions, SearchSpace
 from ressearch.space.variation import Parent, parent_of
@@ -87,6 +87,7 @@ class Population:
         self._front: list[tuple[Member, float]] = []
         self._taught: list[tuple[Member, float]] = []
         self._since = 0
+        self._lowest: float | None = None
         self.revision = 0
 
     def __len__(self) -> int:
@@ -96,6 +97,7 @@ class Population:
         """A network that was measured in this study."""
         member.settle()
         self._members.append((member, accuracy))
+        self._lowest = accuracy if self._lowest is None else min(self._lowest, accuracy)
         self._teach(member, accuracy)
         front = [*self._front, (member, accuracy)]
         self._front = [front[i] for i in pareto_front([(a, m.macs) for m, a in front])]
@@ -113,6 +115,7 @@ class Population:
 
         self._members, self._taught = revised(self._members), revised(self._taught)
         points = [(accuracy, member.macs) for member, accuracy in self._members]
+        self._lowest = min((accuracy for accuracy, _ in points), default=None)
         self._front = [self._members[i] for i in pareto_front(points)]
         self.revision += 1
 
@@ -122,14 +125,14 @@ class Population:
         return [(accuracy, member.macs) for member, accuracy in self._front]
 
     @property
+    def worst(self) -> float:
+        """The lowest accuracy that was measured in this study, 0 before the first."""
+        return self._lowest or 0.0
+
+    @property
     def macs(self) -> list[int]:
         """Of all members that were measured in this study."""
         return [member.macs for member, _ in self._members]
-
-    @property
-    def worst(self) -> float:
-        """The lowest accuracy that is known."""
-        return min((accuracy for _, accuracy in self._members), default=0.0)
 
     def parents(self, generator: random.Random) -> Iterator[Member]:
         """Parents without end: mostly of the front, the more often the emptier it is around them (Elsken et al. 2019).
@@ -157,14 +160,14 @@ class Population:
         self._since += len(self) > TAUGHT
 
     def _choose(self, generator: random.Random) -> None:
-        best: list[tuple[Member, float]] = []
-        rest = [*self._members, *self._elsewhere]
-        while len(best) < TAUGHT // 2:
-            front = set(pareto_front([(accuracy, member.macs) for member, accuracy in rest]))
-            best += [rest[i] for i in sorted(front, reverse=True)]  # the newest first
-            rest = [item for i, item in enumerate(rest) if i not in front]
-        best, rest = best[: TAUGHT // 2], best[TAUGHT // 2 :] + rest
-        self._teach_only(best + generator.sample(rest, TAUGHT // 2 - CHOSEN_ANEW))
+        known = [*self._members, *self._elsewhere]
+        fronts = front_numbers([(accuracy, member.macs) for member, accuracy in known])
+        order = sorted(range(len(known)), key=lambda i: (fronts[i], -i))  # of a front the newest first
+        best, beyond = order[: TAUGHT // 2], order[TAUGHT // 2 :]
+        last = fronts[best[-1]]
+        rest = [i for i in beyond if fronts[i] == last] + sorted(i for i in beyond if fronts[i] > last)
+        chosen = best + generator.sample(rest, TAUGHT // 2 - CHOSEN_ANEW)
+        self._teach_only([known[i] for i in chosen])
         self._since, self.revision = 0, self.revision + 1
 
     def _teach_only(self, chosen: list[tuple[Member, float]]) -> None:
