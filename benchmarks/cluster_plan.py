@@ -1,6 +1,6 @@
 """What a cluster of many GPUs would ask of the one driver, reckoned from what was measured on one machine.
 
-    python benchmarks/cluster_plan.py [--slots 1000] [--driver-ms 71] [--store STORE] [--study NAME]
+    python benchmarks/cluster_plan.py [--slots 1000] [--driver-ms 81] [--store STORE] [--study NAME]
 
 Three tables: bytes that go to a worker and come back for a trial, as pickled; how busy the slots are over a study of so
 many trials, at whose end they wait for the slowest, with the training times of the store's networks; the driver's load
@@ -79,7 +79,7 @@ def busy(slots: int, study: int, seconds: list[float], rounds: int = 10) -> floa
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--slots", type=int, default=1_000)
-    parser.add_argument("--driver-ms", type=float, default=71)
+    parser.add_argument("--driver-ms", type=float, default=81)
     parser.add_argument("--insert-ms", type=float, default=1)
     parser.add_argument("--parameters", type=float, default=1e6)
     parser.add_argument("--epochs", type=int, default=20)
