@@ -218,8 +218,8 @@ class Training:
         network = self.network if self.average is None else self.average.module
         state = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
         path.parent.mkdir(parents=True, exist_ok=True)
-        with whole(path, lasting=True) as unfinished:
-            torch.save(state, unfinished)
+        with whole(path, lasting=True) as unfinished, unfinished.open("wb") as file:
+            torch.save(state, file)
 
     def restore(self, path: Path) -> None:
         """Go on where `save` was called. Raises TrainingError if the file is no checkpoint of this very training."""

@@ -18,21 +18,24 @@ def whole(path: Path, *, lasting: bool = False) -> Iterator[Path]:
     """A path beside this one for a file or a folder, which takes its place in the end, or is gone if anything fails.
 
     It has the same name with a suffix more; a process that dies leaves it behind. A folder that is there is replaced by
-    a folder alone. lasting: a file is on the disk before it has its name, so that no loss of power leaves half of it.
-    Raises OSError.
+    a folder alone, and steps aside for that. lasting: a file is on the disk before it has its name, so that no loss of
+    power leaves half of it. Raises OSError.
     """
-    unfinished = path.with_name(f"{path.name[:LONGEST]}.{token_hex(8)}")
+    unfinished, aside = (path.with_name(f"{path.name[:LONGEST]}.{token_hex(8)}") for _ in range(2))
     try:
         yield unfinished
         if lasting:
             with unfinished.open("rb") as file:
                 os.fsync(file.fileno())
         if unfinished.is_dir() and path.is_dir():
-            shutil.rmtree(path)
+            path.rename(aside)
         unfinished.replace(path)
     finally:
-        with suppress(OSError):
-            _remove(unfinished)
+        if aside.exists() and not path.exists():
+            aside.rename(path)
+        for left in (unfinished, aside):
+            with suppress(OSError):
+                _remove(left)
 
 
 def _remove(path: Path) -> None:

@@ -9,6 +9,7 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -101,14 +102,17 @@ def test_looking_keeps_no_driver_out(tmp_path: Path) -> None:
                 looker.join()
 
 
-def test_the_pace_is_that_of_trials_that_were_trained(store_url: str) -> None:
+@pytest.mark.parametrize("said", [{"workers": 2}, {"cores": 2}], ids=str)
+def test_the_pace_is_that_of_trials_that_were_trained(store_url: str, said: dict[str, int]) -> None:
     """Four trials of ten seconds, and one that was known: with two at once, six of ten are left for thirty seconds."""
     with closing(Store.create(store_url)) as store, closing(Store.open(store_url)) as looking:
-        study_id = store.create_study(replace(STUDY, search={"trials": 10, "workers": 2}))
+        study_id = store.create_study(replace(STUDY, search={"trials": 10, **said}))
         for number in range(4):
             complete(store, study_id, number, 10 + number)
         with store._database.writing() as connection:
             connection.exec_driver_sql("UPDATE trials SET finished = started + 10")
+        with store.sole_driver("demo"):
+            assert looking.status(study_id).at_once == 2, "none is under way, two were meant to be"
         for number in (4, 5):
             begin(store, study_id, number, 20 + number)
         assert (looking.status(study_id).seconds_each, looking.status(study_id).seconds_left) == (10, None)

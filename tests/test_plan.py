@@ -72,6 +72,16 @@ def test_json_holds_every_setting_and_its_source(tmp_path: Path, call: Call, mon
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("form", ["table", "json"])
+def test_no_password_is_shown(form: str, call: Call) -> None:
+    places = ("--storage", "sftp://me:secret@host/a", "--store", "postgresql://me:secret@host/db")
+    status, out, err = call("search", str(DEMO), "--dry-run", "-f", form, "--address", "a:1", *places)
+    assert (status, err) == (0, "")
+    assert "secret" not in out
+    assert "sftp://host/a" in out
+    assert "postgresql://me@host/db" in out
+
+
 def test_a_format_is_for_a_dry_run(call: Call) -> None:
     status, _, err = call("search", str(DEMO), "-f", "json")
     assert (status, err.splitlines()[-1]) == (2, "Error: --format is for --dry-run alone")

@@ -27,6 +27,7 @@ from ressearch.report import report
 from ressearch.report.findings import findings
 from ressearch.report.gradients import gradient_norms
 from ressearch.report.markup import VOID, element, json_text
+from ressearch.report.origin import command
 from ressearch.report.panel import packed, relative
 from ressearch.space import SearchSpace
 from ressearch.store import Limits, Store
@@ -169,6 +170,16 @@ def test_all_is_said(text: str) -> None:
     ):
         assert part in said, part
     assert demo_space.text in said
+
+
+def test_a_search_of_as_many_workers_as_cores_is_made_again_with_as_many() -> None:
+    """What is proposed depends on how many ran at once, wherever it is made again."""
+    assert STUDY.search is not None
+    search = {name: value for name, value in STUDY.search.items() if name != "workers"}
+    assert command(replace(STUDY, search={**search, "cores": 2})) == command(
+        replace(STUDY, search={**search, "workers": 2})
+    )
+    assert " --workers 2 " in command(replace(STUDY, search={**search, "cores": 2}))
 
 
 def test_a_point_for_each_network_in_both_figures_and_a_panel(sample: Path, text: str) -> None:

@@ -9,10 +9,11 @@ from pathlib import Path
 import click
 import pytest
 
-from ressearch.cli.resume import OPEN, again, resume
+from ressearch.cli.resume import OPEN, command_to_go_on, resume
 from ressearch.cli.search import command_to_resume, search, storage_beside
 from ressearch.cli.search_options import FIXED
 from ressearch.cli.settings import Setting, Settings, Source, given, of_study, settled
+from ressearch.search.run import site_of
 from ressearch.space import SearchSpace
 from ressearch.trial import Study
 from tests.store_samples import STUDY
@@ -125,7 +126,32 @@ def test_a_command_that_is_shown_repeats_no_password(verb: click.Command, storag
     if verb is search:
         shown = command_to_resume(Path("tiny.yaml"), settled(SearchSpace.parse(SPACE), told), ["--store", "a.db"])
     else:
-        shown = again("tiny", told, ["--store", "a.db"])
+        shown = command_to_go_on("tiny", told, ["--store", "a.db"])
     place = f" --storage {storage}" if said else ""
     assert shown.endswith(f" --address a:1{place} --store a.db")
     assert beside == ("" if said else f", with the storage's URL in RESSEARCH_{str(verb.name).upper()}_STORAGE")
+
+
+def test_what_the_file_says_needs_no_advice() -> None:
+    """A storage of the file is there again without anybody's doing, and --address local would make it a mistake."""
+    context, _ = context_of(search, "tiny.yaml")
+    told = {"storage": Setting("sftp://me:secret@host/a", Source.FILE)}
+    with context:
+        assert storage_beside(told) == ""
+
+
+def test_cores_of_a_machine_are_in_no_command() -> None:
+    """The same line on a machine of other cores uses those."""
+    space = SearchSpace.parse(SPACE)
+    assert command_to_resume(Path("tiny.yaml"), settled(space, {}), []) == (
+        "ressearch search tiny.yaml --data digits --trials 24 --seed 0 --name tiny"
+    )
+
+
+@pytest.mark.parametrize(("workers", "cores", "held"), [(None, 3, 3), (2, 3, 2), (None, None, 1)])
+def test_who_does_not_say_how_many_workers_has_the_cores(
+    workers: int | None, cores: int | None, held: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: cores)
+    site, _ = site_of("", workers, "cpu", 1.0, None)
+    assert site.workers == held

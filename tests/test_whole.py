@@ -59,6 +59,33 @@ def test_a_folder_is_replaced_by_a_folder_and_never_by_a_file(tmp_path: Path) ->
     assert names(tmp_path) == ["found"]
 
 
+def test_a_file_that_lasts_is_on_the_disk_before_it_has_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, named = tmp_path / "found", []
+    monkeypatch.setattr("ressearch.whole.os.fsync", lambda file: named.append(path.exists()))
+    for lasting in (False, True):
+        path.unlink(missing_ok=True)
+        with whole(path, lasting=lasting) as unfinished:
+            unfinished.write_text("")
+    assert named == [False]
+
+
+def test_a_folder_that_could_not_be_replaced_comes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "found"
+    path.mkdir()
+    (path / "kept").write_text("before")
+
+    def refused(self: Path, target: Path) -> Path:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "replace", refused)
+    with pytest.raises(PermissionError), whole(path) as unfinished:
+        unfinished.mkdir()
+    assert names(tmp_path) == ["found"]
+    assert names(path) == ["kept"]
+
+
 def test_where_nothing_can_be_written_the_error_is_the_systems(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError), whole(tmp_path / "none" / "file") as unfinished:
         unfinished.write_text("")

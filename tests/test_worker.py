@@ -18,7 +18,7 @@ from ressearch.errors import DivergedError, TrainingError
 from ressearch.evaluator import load_evaluator
 from ressearch.search.checkpoints import Checkpoints
 from ressearch.search.time_limit import limited, overrun
-from ressearch.search.worker import failure_of, outcome_of, pause, with_checkpoint
+from ressearch.search.worker import Worker, failure_of, outcome_of, pause, with_checkpoint
 from ressearch.space import SearchSpace
 from ressearch.training import measure
 from ressearch.trial import Failure, Fidelity, Measurement, Recipe
@@ -260,3 +260,19 @@ def test_who_waits_longer_speaks_up_less_often_and_waits_hardly_longer_for_it() 
             most = words
     assert most < 60, "of ten seconds, 500 at the shortest pause"
     assert words < 1_900
+
+
+def test_a_worker_waits_from_the_end_of_its_job_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long the job took, and whatever it waited for the one before."""
+    slept: list[float] = []
+    monkeypatch.setattr("ressearch.search.worker.time.sleep", slept.append)
+    worker = object.__new__(Worker)  # without Ray, which makes the real ones
+    for _ in range(2):
+        worker.reset_config({"job": json.dumps(job())})
+        assert "measurement" in worker.step()["outcome"]
+        worker.idle_since -= 1e-3
+        assert worker.step() == {}
+        worker.idle_since -= 5
+        assert worker.step() == {}
+    assert slept == pytest.approx([0.02, 0.5, 0.02, 0.5], abs=0.1)
+    assert slept[::2] == [0.02, 0.02]

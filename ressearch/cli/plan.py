@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
@@ -84,7 +84,7 @@ def _print_table(found: Plan) -> None:
     from ressearch.view import clock
 
     for name, label in SHOWN.items():
-        _print_setting(label, found.settings[name])
+        _print_setting(label, _without_password(name, found.settings[name]))
     for name, setting in found.recipe.items():
         _print_setting(f"train.{name}", setting)
     survey, timed = found.survey, found.timing
@@ -112,6 +112,16 @@ def _print_setting(label: str, setting: Setting) -> None:
     click.echo(f"{label:22}{_text(setting.value):30}{setting.source}")
 
 
+def _without_password(name: str, setting: Setting) -> Setting:
+    """A setting whose value may be shown."""
+    from ressearch.search.stored import shown
+    from ressearch.store import database_of
+
+    if name == "store" and database_of(setting.value).secret:
+        return replace(setting, value=database_of(setting.value).name)
+    return replace(setting, value=shown(setting.value)) if name == "storage" else setting
+
+
 def _text(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
@@ -121,7 +131,10 @@ def _text(value: Any) -> str:
 def _print_json(found: Plan) -> None:
     survey, timed = found.survey, found.timing
     page = {
-        "settings": {label.replace(" ", "_"): _record(found.settings[name]) for name, label in SHOWN.items()},
+        "settings": {
+            label.replace(" ", "_"): _record(_without_password(name, found.settings[name]))
+            for name, label in SHOWN.items()
+        },
         "train": {name: _record(setting) for name, setting in found.recipe.items()},
         "ways": survey.ways if isfinite(survey.ways) else None,
         "macs": {"least": survey.least, "median": survey.median.cost.macs, "most": survey.most},

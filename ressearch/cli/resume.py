@@ -66,7 +66,7 @@ def resume(study: str | None, store: str | Path, **flags: Any) -> None:
     drive(
         space,
         settings,
-        again=lambda words: again(known.name, told, words),
+        again=lambda words: command_to_go_on(known.name, told, words),
         ended=lambda last: _say_if_idle(last, known.name, told, store),
     )
 
@@ -75,7 +75,7 @@ def _say_if_idle(last: Progress, name: str, told: Settings, store: str | Path) -
     if last.ended or last.exhausted:
         return
     flag, beside = store_flag(store) if store != DEFAULT_STORE else ([], "")
-    further = again(name, {**told, "trials": Setting(2 * last.total, Source.FLAG)}, flag)
+    further = command_to_go_on(name, {**told, "trials": Setting(2 * last.total, Source.FLAG)}, flag)
     beside += storage_beside(told)
     note(f"nothing was left to do; to go further, ask for more trials{beside}: {further}")
 
@@ -100,7 +100,7 @@ def _require_data(study: Study, source: Setting) -> None:
     )
 
 
-def again(name: str, told: Settings, store: list[str]) -> str:
+def command_to_go_on(name: str, told: Settings, store: list[str]) -> str:
     """The command that goes on with a study, with what was given but for a storage whose URL holds a password."""
     words = [program(), "resume", name]
     for option, setting in sayable(told).items():

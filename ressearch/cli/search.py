@@ -24,7 +24,17 @@ from ressearch.cli.options import (
 )
 from ressearch.cli.plan import plan, print_plan
 from ressearch.cli.search_options import OPTIONS, search_options
-from ressearch.cli.settings import AIMS, PLACES, Settings, Source, given, require_use_of_storage, sayable, settled
+from ressearch.cli.settings import (
+    AIMS,
+    PLACES,
+    Setting,
+    Settings,
+    Source,
+    given,
+    require_use_of_storage,
+    sayable,
+    settled,
+)
 from ressearch.place import DEFAULT_STORE
 
 if TYPE_CHECKING:
@@ -79,7 +89,7 @@ def drive(
 
     aim = Aim(**{name: values[name] for name in AIMS})
     rest = {name: value for name, value in values.items() if name not in AIMS}
-    if settings["workers"].source is Source.DEFAULT:
+    if not _said(settings["workers"]):
         rest["workers"] = None  # nothing that the study has to remember: it may go on on a machine of other cores
     try:
         with _live() as (watch, say):
@@ -93,9 +103,14 @@ def drive(
     _report_end(last, values["name"], values["store"])
 
 
+def _said(setting: Setting) -> bool:
+    """Whether somebody said it, be it the file or the study."""
+    return setting.source is not Source.DEFAULT
+
+
 def storage_beside(settings: Settings) -> str:
     """What to do beside a command that must not name the storage, for the end of a sentence, or nothing."""
-    if len(sayable(settings)) == len(settings):
+    if "storage" in sayable(settings) or "storage" not in settings or not settings["storage"].is_given:
         return ""
     storage = next(option for option in click.get_current_context().command.params if option.name == "storage")
     return f", with the storage's URL in {storage.envvar}"
@@ -108,7 +123,8 @@ def command_to_resume(file: Path, settings: Settings, store: list[str]) -> str:
     """
     values = {name: setting.value for name, setting in settings.items()}
     trained = {"evaluator": values["evaluator"]} if values["evaluator"] else {"data": values["source"]}
-    known = {name: values[name] for name in ("trials", "workers", "seed", "name") if values[name] is not None}
+    fixed = [name for name in ("trials", "workers", "seed", "name") if name != "workers" or _said(settings[name])]
+    known = {name: values[name] for name in fixed if values[name] is not None}
     told = [name for name, setting in sayable(settings).items() if setting.is_given]
     rest = {name: values[name] for name in ("time_limit", "device", *AIMS, *PLACES) if name in told}
     every = {**trained, **known, **rest}.items()

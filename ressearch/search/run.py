@@ -67,7 +67,7 @@ def run_study(
     anything is trained, and Interrupted on SIGINT and SIGTERM.
     """
     asked = device
-    site, device = _site(address, workers, device, cpus_per_trial, gpus_per_trial)
+    site, device = site_of(address, workers, device, cpus_per_trial, gpus_per_trial)
     bounded = space.within(aim.max_macs) if aim and aim.max_macs is not None else space
     if bounded.grammar.limits:
         bounded.sample(random.Random(seed))  # raises where nothing is within the limits, before anything starts
@@ -76,6 +76,7 @@ def run_study(
     source = "" if evaluator else source
     search = {"trials": trials, "time_limit": time_limit, "device": asked, **asdict(aim or Aim())}
     search |= {} if workers is None else {"workers": workers}
+    search |= {"cores": site.workers} if workers is None and not address else {}  # for the record: elsewhere are others
     search |= {"cpus_per_trial": site.cpus} if address else {}
     search |= {"gpus_per_trial": site.gpus} if address or site.gpus else {}
     search["early_terminate"] = early_terminate and space.grammar.early_terminate is not None
@@ -93,7 +94,7 @@ def run_study(
         return books.progress()
 
 
-def _site(address: str, workers: int | None, device: str, cpus: float, gpus: float | None) -> tuple[Site, str]:
+def site_of(address: str, workers: int | None, device: str, cpus: float, gpus: float | None) -> tuple[Site, str]:
     """Where trials run, and on what. The GPUs that count are those of the nodes; the driver's has perhaps none."""
     if address:
         gpus = float(device == "cuda") if gpus is None else gpus

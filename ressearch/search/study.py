@@ -151,7 +151,7 @@ class StudyBooks:
         self._interrupted = deque(trial for trial in past if trial.state is TrialState.RUNNING)
         begun = {trial.baseline for trial in past}
         self._baselines = deque(item for item in space.baselines.items() if item[0] not in begun)
-        self._started, self._before = time.monotonic(), len(told) - self._tally.reused
+        self._started, self._trained_before = time.monotonic(), len(told) - self._tally.reused
 
     @property
     def resumable(self) -> list[int]:
@@ -344,7 +344,7 @@ class StudyBooks:
 
     def _seconds_left(self) -> float | None:
         settled = len(self._tally) + len(self._stopped)
-        trained, left = settled - self._tally.reused - self._before, self.total - settled
+        trained, left = settled - self._tally.reused - self._trained_before, self.total - settled
         if trained <= 0 or left <= 0 or self.exhausted:
             return None
         return (time.monotonic() - self._started) / trained * left

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from ressearch.evaluator import LoadedEvaluator
 
 IDLE_SECONDS = (0.02, 2.0)
-"""Between an idle worker's words that it still is, at least and at most."""
+"""Between two reports of an idle worker, at least and at most."""
 
 PATIENCE = 0.1
 """The share of its waiting by which a worker may wait longer, for speaking up less often."""

@@ -10,6 +10,7 @@ only the outermost one has it (RoR, Zhang et al. 2017). In `pre` order nothing s
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, NoReturn
@@ -105,6 +106,7 @@ class _Decoder(Builder):
         if isinstance(setting, Categorical) and len(setting.values) == 1:
             return setting.values[0]
         if address not in self.decisions:
+            address = sys.intern(address)  # of thousands of networks that are remembered, each has it once
             self.decisions[address] = self.decided(Choice(address, setting))
         return self.decisions[address]
 

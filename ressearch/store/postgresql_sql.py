@@ -96,8 +96,8 @@ def _explained(name: str, statement: str, seconds: float, error: psycopg.Error) 
         return overdue(name, seconds)
     if state.startswith("25") and state not in ENDED:  # of what a read-only transaction refuses
         return refused(str(error.diag.message_primary), statement, None)
-    if state == _NO_VALUE and (parameter := re.search(r"\$\d+", statement)):
-        return mistaken(f"{parameter[0]} is a parameter, and has no value", statement, parameter.span())
+    if state == _NO_VALUE and "bind message" in str(error.diag.message_primary):
+        return mistaken("a statement may have no parameters ($1)", statement, None)
     if state[:2] in ("0A", "21", "22", "2F", "34", "38", "39", "42", "54"):  # of statements, not of the server
         return _mistake(statement, error)
     unconnected = DatabaseError(cast(Any, None), None, error)
