@@ -128,9 +128,8 @@ def command_to_resume(file: Path, settings: Settings, store: list[str]) -> str:
     told = [name for name, setting in sayable(settings).items() if setting.is_given]
     rest = {name: values[name] for name in ("time_limit", "device", *AIMS, *PLACES) if name in told}
     every = {**trained, **known, **rest}.items()
-    words = [
-        (f"--{name.replace('_', '-')}", str(value) or "local") for name, value in every
-    ]  # only no address is empty
+    # Only no address is an empty value.
+    words = [(f"--{name.replace('_', '-')}", str(value) or "local") for name, value in every]
     early = settings["early_terminate"]
     switch = [f"--{'' if early.value else 'no-'}early-terminate"] if early.is_given else []
     return shlex.join([program(), "search", str(file), *(word for pair in words for word in pair), *switch, *store])

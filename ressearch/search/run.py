@@ -10,6 +10,7 @@ from contextlib import closing
 from dataclasses import asdict
 from math import floor
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -75,10 +76,7 @@ def run_study(
     data = None if evaluator else _loaded(source, say)
     source = "" if evaluator else source
     search = {"trials": trials, "time_limit": time_limit, "device": asked, **asdict(aim or Aim())}
-    search |= {} if workers is None else {"workers": workers}
-    search |= {"cores": site.workers} if workers is None and not address else {}  # for the record: elsewhere are others
-    search |= {"cpus_per_trial": site.cpus} if address else {}
-    search |= {"gpus_per_trial": site.gpus} if address or site.gpus else {}
+    search |= _place_of(site, workers)
     search["early_terminate"] = early_terminate and space.grammar.early_terminate is not None
     study = describe_study(space, data, name=name, source=source, seed=seed, evaluator=identity, search=search)
     with closing(Store.create(store)) as opened, opened.sole_driver(name):
@@ -92,6 +90,18 @@ def run_study(
         terms = Terms(source, time_limit, checkpoints, device, max(1, int(site.cpus)), bool(site.address))
         _train(books, terms, site, data, watch, say)
         return books.progress()
+
+
+def _place_of(site: Site, workers: int | None) -> dict[str, Any]:
+    """What is remembered of where a study was begun; of workers whose number nobody gave, as many as there were cores."""
+    found: dict[str, Any] = {"workers": workers}
+    if site.address:
+        found["cpus_per_trial"] = site.cpus
+    elif workers is None:
+        found["cores"] = site.workers
+    if site.address or site.gpus:
+        found["gpus_per_trial"] = site.gpus
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def site_of(address: str, workers: int | None, device: str, cpus: float, gpus: float | None) -> tuple[Site, str]:
