@@ -93,7 +93,7 @@ def run_study(
 
 
 def _place_of(site: Site, workers: int | None) -> dict[str, Any]:
-    """What is remembered of where a study was begun; of workers whose number nobody gave, as many as there were cores."""
+    """What is remembered of where a study was begun; of workers that nobody counted, the cores that there were."""
     found: dict[str, Any] = {"workers": workers}
     if site.address:
         found["cpus_per_trial"] = site.cpus
