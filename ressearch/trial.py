@@ -179,6 +179,13 @@ class Study:
     commit: str | None = None
     search: Mapping[str, Any] | None = None
 
+    @property
+    def workers(self) -> int | None:
+        """Trials at once when it began: a number that was given, else the cores of a machine; None: not known."""
+        search = self.search or {}
+        found: int | None = search.get("workers", search.get("cores"))
+        return found
+
     def recipe_of(self, trial: Trial) -> Recipe:
         """The recipe with what was decided for a trial of the study."""
         found = trial.decisions.items()

@@ -77,14 +77,28 @@ def at_once(settings: Settings, timed: Timing) -> int:
 
 def print_plan(found: Plan, form: str) -> None:
     """On stdout."""
-    FORMATS[form](found)
+    FORMATS[form](replace(found, settings=_without_passwords(found.settings)))
+
+
+def _without_passwords(settings: Settings) -> Settings:
+    """All of them, with URLs that may be shown."""
+    from ressearch.search.stored import shown
+    from ressearch.store import database_of
+
+    store, storage = settings["store"], settings["storage"]
+    database = database_of(store.value)
+    return {
+        **settings,
+        "store": replace(store, value=database.name) if database.secret else store,
+        "storage": replace(storage, value=shown(storage.value)),
+    }
 
 
 def _print_table(found: Plan) -> None:
     from ressearch.view import clock
 
     for name, label in SHOWN.items():
-        _print_setting(label, _without_password(name, found.settings[name]))
+        _print_setting(label, found.settings[name])
     for name, setting in found.recipe.items():
         _print_setting(f"train.{name}", setting)
     survey, timed = found.survey, found.timing
@@ -112,16 +126,6 @@ def _print_setting(label: str, setting: Setting) -> None:
     click.echo(f"{label:22}{_text(setting.value):30}{setting.source}")
 
 
-def _without_password(name: str, setting: Setting) -> Setting:
-    """A setting whose value may be shown."""
-    from ressearch.search.stored import shown
-    from ressearch.store import database_of
-
-    if name == "store" and database_of(setting.value).secret:
-        return replace(setting, value=database_of(setting.value).name)
-    return replace(setting, value=shown(setting.value)) if name == "storage" else setting
-
-
 def _text(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
@@ -131,10 +135,7 @@ def _text(value: Any) -> str:
 def _print_json(found: Plan) -> None:
     survey, timed = found.survey, found.timing
     page = {
-        "settings": {
-            label.replace(" ", "_"): _record(_without_password(name, found.settings[name]))
-            for name, label in SHOWN.items()
-        },
+        "settings": {label.replace(" ", "_"): _record(found.settings[name]) for name, label in SHOWN.items()},
         "train": {name: _record(setting) for name, setting in found.recipe.items()},
         "ways": survey.ways if isfinite(survey.ways) else None,
         "macs": {"least": survey.least, "median": survey.median.cost.macs, "most": survey.most},

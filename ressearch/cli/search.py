@@ -24,17 +24,7 @@ from ressearch.cli.options import (
 )
 from ressearch.cli.plan import plan, print_plan
 from ressearch.cli.search_options import OPTIONS, search_options
-from ressearch.cli.settings import (
-    AIMS,
-    PLACES,
-    Setting,
-    Settings,
-    Source,
-    given,
-    require_use_of_storage,
-    sayable,
-    settled,
-)
+from ressearch.cli.settings import AIMS, PLACES, Settings, given, require_use_of_storage, sayable, settled
 from ressearch.place import DEFAULT_STORE
 
 if TYPE_CHECKING:
@@ -89,7 +79,7 @@ def drive(
 
     aim = Aim(**{name: values[name] for name in AIMS})
     rest = {name: value for name, value in values.items() if name not in AIMS}
-    if not _said(settings["workers"]):
+    if settings["workers"].is_usual:
         rest["workers"] = None  # nothing that the study has to remember: it may go on on a machine of other cores
     try:
         with _live() as (watch, say):
@@ -103,14 +93,10 @@ def drive(
     _report_end(last, values["name"], values["store"])
 
 
-def _said(setting: Setting) -> bool:
-    """Whether somebody said it, be it the file or the study."""
-    return setting.source is not Source.DEFAULT
-
-
 def storage_beside(settings: Settings) -> str:
     """What to do beside a command that must not name the storage, for the end of a sentence, or nothing."""
-    if "storage" in sayable(settings) or "storage" not in settings or not settings["storage"].is_given:
+    hidden = settings.keys() - sayable(settings).keys()
+    if not any(settings[name].is_given for name in hidden):
         return ""
     storage = next(option for option in click.get_current_context().command.params if option.name == "storage")
     return f", with the storage's URL in {storage.envvar}"
@@ -123,8 +109,8 @@ def command_to_resume(file: Path, settings: Settings, store: list[str]) -> str:
     """
     values = {name: setting.value for name, setting in settings.items()}
     trained = {"evaluator": values["evaluator"]} if values["evaluator"] else {"data": values["source"]}
-    fixed = [name for name in ("trials", "workers", "seed", "name") if name != "workers" or _said(settings[name])]
-    known = {name: values[name] for name in fixed if values[name] is not None}
+    workers = () if settings["workers"].is_usual else ("workers",)
+    known = {name: values[name] for name in ("trials", *workers, "seed", "name")}
     told = [name for name, setting in sayable(settings).items() if setting.is_given]
     rest = {name: values[name] for name in ("time_limit", "device", *AIMS, *PLACES) if name in told}
     every = {**trained, **known, **rest}.items()

@@ -48,6 +48,11 @@ class Setting:
         """Whether the command line or the environment says it."""
         return self.source in (Source.FLAG, Source.ENVIRONMENT)
 
+    @property
+    def is_usual(self) -> bool:
+        """Whether nothing says it, the study and the file included."""
+        return self.source is Source.DEFAULT
+
 
 Settings = Mapping[str, Setting]
 
@@ -140,7 +145,7 @@ def _placed(settings: dict[str, Setting]) -> dict[str, Setting]:
     address, workers = settings["address"], settings["workers"]
     if address.value in ("", "local"):
         return settings | {"address": Setting("", address.source)}
-    return settings | ({"workers": Setting(None, Source.DEFAULT)} if workers.source is Source.DEFAULT else {})
+    return settings | ({"workers": Setting(None, Source.DEFAULT)} if workers.is_usual else {})
 
 
 def _check_aim(space: SearchSpace, settings: Settings) -> None:

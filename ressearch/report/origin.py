@@ -45,7 +45,7 @@ FLAGS = ("trials", "workers", "proposer", "objective", "max_macs", "time_limit",
 
 def command(study: Study) -> str:
     """The line that runs such a search again; what is not known of it is left to the defaults."""
-    search = {"workers": (study.search or {}).get("cores")} | dict(study.search or {})
+    search = {**(study.search or {}), "workers": study.workers}
     trained = ("--evaluator", study.evaluator.split("@")[0]) if study.evaluator else ("--data", study.data_source)
     words = ["ressearch", "search", "space.yaml", *trained, "--seed", str(study.seed), "--name", study.name]
     for name in FLAGS:

@@ -88,7 +88,6 @@ class Population:
         self._taught: list[tuple[Member, float]] = []
         self._since = 0
         self._lowest: float | None = None
-        self.revision = 0
 
     def __len__(self) -> int:
         return len(self._members) + len(self._elsewhere)
@@ -117,7 +116,6 @@ class Population:
         points = [(accuracy, member.macs) for member, accuracy in self._members]
         self._lowest = min((accuracy for accuracy, _ in points), default=None)
         self._front = [self._members[i] for i in pareto_front(points)]
-        self.revision += 1
 
     @property
     def front(self) -> list[Point]:
@@ -168,7 +166,7 @@ class Population:
         rest = [i for i in beyond if fronts[i] == last] + sorted(i for i in beyond if fronts[i] > last)
         chosen = best + generator.sample(rest, TAUGHT // 2 - CHOSEN_ANEW)
         self._teach_only([known[i] for i in chosen])
-        self._since, self.revision = 0, self.revision + 1
+        self._since = 0
 
     def _teach_only(self, chosen: list[tuple[Member, float]]) -> None:
         """Learn from these alone, and let go of the networks that were parents meanwhile."""

@@ -141,11 +141,7 @@ class StudyBooks:
         known = [(trial.decisions, self._worth(trial)) for trial in told]
         self._proposer = Proposer(space, study.seed, known, store.elsewhere(self._id), self._aim)
         self._stopped = {trial.number: trial for trial in past if trial.state is TrialState.STOPPED}
-        finished = [trial for trial in told if trial.state is not TrialState.STOPPED]
-        points = {result.number: (result.accuracy, result.macs) for result in store.results(self._id)}
-        self._tally = Tally()
-        for trial in finished:
-            self._tally.add(trial.architecture_id, points.get(trial.number), reused=trial.reused)
+        self._tally = self._tallied(past)
         self._ended: list[Ended] = []
         self._open: dict[int, _Open] = {}
         self._interrupted = deque(trial for trial in past if trial.state is TrialState.RUNNING)
@@ -335,6 +331,15 @@ class StudyBooks:
                 rung = self._ladder.top if last else len(left.get(trial.number, ()))
                 mark = Mark(trial.measurement.accuracy, macs[trial.number], baseline)
                 self._ladder.measured(trial.number, rung, mark)
+
+    def _tallied(self, past: list[Trial]) -> Tally:
+        """What the finished trials of the past come to."""
+        points = {result.number: (result.accuracy, result.macs) for result in self._store.results(self._id)}
+        tally = Tally()
+        for trial in past:
+            if trial.state not in (TrialState.RUNNING, TrialState.STOPPED):
+                tally.add(trial.architecture_id, points.get(trial.number), reused=trial.reused)
+        return tally
 
     def _worth(self, trial: Trial) -> float | None:
         """The accuracy that the proposals are told of a trial; None of a failed one."""

@@ -134,7 +134,7 @@ def status_of(connection: Connection, study_id: int, driven: AbstractSet[str]) -
     recent = connection.execute(_RECENT.where(trials.c.study_id == study_id).limit(RECENT)).all()
     study = rows.study_of(row)
     search = study.search or {}
-    at_once = overview.counts[TrialState.RUNNING] or int(search.get("workers") or search.get("cores") or 1)
+    at_once = overview.counts[TrialState.RUNNING] or study.workers or 1
     nodes = nodes_of(connection, study_id, overview.driven, search.get("gpus_per_trial"))
     use = use_of(connection, study_id, carried=not study.evaluator)  # whose checkpoints are not ours
     return Status(overview, time.time(), reused or 0, _seconds_each(recent), at_once, _latest(recent), nodes, use)
